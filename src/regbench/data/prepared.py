@@ -1,0 +1,80 @@
+"""Prepared datasets: a folder of plain arrays and `dataset.json`, which says what must be in them.
+
+    train_images.npy  uint8 (N, H, W, C), C = 1 or 3, memory-mappable
+    train_labels.npy  int64 (N,)           for classification
+    train_masks.npy   uint8 (N, H, W) 0/1  for segmentation, instead of labels
+    test_images.npy, test_labels.npy / test_masks.npy   the same for the test split
+    dataset.json      name, task, classes, source; shape, dtype and sha256 of every array
+
+`dataset.json` is written last: where it stands, the folder is complete.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from regbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One dataset: its name, task, class names and arrays by key (`train_images`, ...)."""
+
+    name: str
+    task: str
+    classes: list[str]
+    source: str
+    arrays: dict[str, np.ndarray]
+
+
+def write_prepared(dataset: Prepared, folder: Path) -> None:
+    """Write the folder; `dataset.json` goes last and by rename, so that an interrupted write is never taken for one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    described = {}
+    for key, array in dataset.arrays.items():
+        array = np.ascontiguousarray(array)
+        np.save(folder / f"{key}.npy", array)
+        described[key] = {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": _sha256(array)}
+    meta = {"name": dataset.name, "task": dataset.task, "classes": dataset.classes, "source": dataset.source}
+    partial = folder / "dataset.json.partial"
+    partial.write_text(json.dumps({**meta, "arrays": described}, indent=2) + "\n")
+    partial.replace(folder / "dataset.json")
+
+
+def read_prepared(folder: Path) -> Prepared:
+    """Read a prepared folder, its arrays memory-mapped, after checking every array against `dataset.json`.
+
+    Raises:
+        UserError: a missing, truncated or altered array, or an unreadable `dataset.json`.
+    """
+    meta_path = folder / "dataset.json"
+    try:
+        meta = json.loads(meta_path.read_text())
+        described = meta["arrays"]
+        name, task, classes, source = meta["name"], meta["task"], meta["classes"], meta["source"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{meta_path} cannot be read ({error}): prepare the dataset again") from error
+    arrays = {key: _read_array(folder / f"{key}.npy", expected) for key, expected in described.items()}
+    return Prepared(name, task, list(classes), source, arrays)
+
+
+def _read_array(path: Path, expected: dict) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} is missing or truncated ({error}): prepare the dataset again") from error
+    if list(array.shape) != expected["shape"] or str(array.dtype) != expected["dtype"]:
+        raise UserError(
+            f"{path} holds {array.dtype} {list(array.shape)}, dataset.json says "
+            f"{expected['dtype']} {expected['shape']}: prepare the dataset again"
+        )
+    if _sha256(array) != expected["sha256"]:
+        raise UserError(f"{path} was altered: its sha256 is not that of dataset.json; prepare the dataset again")
+    return array
+
+
+def _sha256(array: np.ndarray) -> str:
+    return hashlib.sha256(memoryview(array).cast("B") if array.size else b"").hexdigest()

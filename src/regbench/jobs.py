@@ -1,0 +1,98 @@
+"""Jobs and members: which trainings a resolved config asks for, and the identity of each.
+
+A job is one config with a list of seeds and a list of strengths; its members are seeds x strengths. A member's id is
+the hash of what its numbers depend on. Device, paths, tracking and launcher are left out; at strength 0 so are the
+regularizer's settings, so that all sweeps share their baseline. No torch in here: reports enumerate members too.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from regbench.errors import UserError
+from regbench.paths import ROOT
+
+OmegaConf.register_new_resolver("one_minus", lambda share: 1.0 - share, replace=True)
+OmegaConf.register_new_resolver("repo_root", lambda: str(ROOT), replace=True)
+
+BASELINE = {"name": "none", "strength": 0.0, "method": {"_target_": "regbench.regularizers.Regularizer"}}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One training: its id, seed, strength and the scientific config that the id is the hash of."""
+
+    id: str
+    seed: int
+    strength: float
+    config: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """A short name for logs."""
+        names = (self.config["dataset"]["name"], self.config["model"]["name"], self.config["regularizer"]["name"])
+        return f"{'/'.join(names)} seed {self.seed} [{self.id}]"
+
+
+def members(cfg: DictConfig) -> list[Member]:
+    """All members of the job, strengths within seeds.
+
+    Raises:
+        UserError: seeds or strengths that are missing, repeated or not numbers.
+    """
+    seeds = _checked_list("seeds", cfg.seeds, lambda v: isinstance(v, int) and v >= 0, "different integers from 0")
+    strengths = [cfg.regularizer.strength] if cfg.strengths is None else cfg.strengths
+    strengths = _checked_list("strengths", strengths, _is_number, "different finite numbers")
+    _check_numbers(cfg)
+    return [_member(cfg, seed, float(strength)) for seed in seeds for strength in strengths]
+
+
+def _member(cfg: DictConfig, seed: int, strength: float) -> Member:
+    cfg = OmegaConf.merge(cfg, {"regularizer": {"strength": strength}})
+    regularizer = OmegaConf.to_container(cfg.regularizer, resolve=True)
+    config = {
+        "dataset": {
+            "name": cfg.dataset.name,
+            "split_seed": cfg.dataset.split_seed,
+            "train_images": cfg.budget.train_images,
+            "heldout_images": cfg.budget.heldout_images,
+        },
+        "model": OmegaConf.to_container(cfg.model, resolve=True),
+        "regularizer": BASELINE if strength == 0.0 else regularizer,
+        "task": OmegaConf.to_container(cfg.task, resolve=True),
+        "budget": cfg.budget.name,
+        "epochs": cfg.budget.epochs,
+        "seed": seed,
+    }
+    return Member(member_id(config), seed, strength, config)
+
+
+def member_id(config: dict[str, Any]) -> str:
+    """16 hexadecimal digits: the hash of a scientific config."""
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _checked_list(key: str, values: Any, good: Any, allowed: str) -> list:
+    values = list(values) if OmegaConf.is_list(values) or isinstance(values, list) else [values]
+    bad = [value for value in values if not good(value)]
+    if not values or bad or len(set(values)) < len(values):
+        raise UserError(f"{key}={values} is not allowed: a list of {allowed}")
+    return values
+
+
+def _check_numbers(cfg: DictConfig) -> None:
+    whole = {"budget.epochs": cfg.budget.epochs, "task.batch_size": cfg.task.batch_size}
+    for key, value in whole.items():
+        if not isinstance(value, int) or value < 1:
+            raise UserError(f"{key}={value} is not allowed: an integer of 1 or more")
+    if not _is_number(cfg.task.optimizer.lr) or cfg.task.optimizer.lr <= 0:
+        raise UserError(f"task.optimizer.lr={cfg.task.optimizer.lr} is not allowed: a number above 0")

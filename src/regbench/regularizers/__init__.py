@@ -1,0 +1,16 @@
+"""The regularizers, each a drop-in layer or penalty: one file a method, whose docstring is its method card."""
+
+from regbench.regularizers.base import Regularizer, SiteLayers
+from regbench.regularizers.dropout import DropBlock2d, Dropout, SpatialDropout2d
+from regbench.regularizers.pb_edropout import PBEDropout2d
+from regbench.regularizers.random_patch import RandomPatch2d
+
+__all__ = [
+    "DropBlock2d",
+    "Dropout",
+    "PBEDropout2d",
+    "RandomPatch2d",
+    "Regularizer",
+    "SiteLayers",
+    "SpatialDropout2d",
+]

@@ -1,0 +1,126 @@
+"""What a regularizer is: something that stands in a network, or adds to its loss, while it trains.
+
+To add one: write its formula and its layer (or its penalty) in a file of its own here, export it in `__init__.py`,
+and describe it in `configs/regularizer/<name>.yaml`. Everything else (training, rows, tables) finds it there.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from regbench.errors import UserError
+
+
+class Regularizer:
+    """Nothing: the unregularized baseline, and the interface of all others.
+
+    Whatever a regularizer remembers is in buffers or parameters of layers that it placed in the model, so that the
+    model's `state_dict` holds all of it.
+    """
+
+    #: evaluation modes; every regularizer has "full", the network as it stands
+    modes: tuple[str, ...] = ("full",)
+
+    def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:
+        """Place layers in the model; `input_shape` is (C, H, W) of one input."""
+
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        """What is added to the loss of a step; None for nothing."""
+        return None
+
+    def set_mode(self, mode: str) -> None:
+        """Choose the evaluation mode, one of `modes`."""
+        if mode not in self.modes:
+            raise UserError(f"mode={mode} is not allowed: allowed is {', '.join(self.modes)}")
+
+    def measurements(self) -> dict[str, float]:
+        """What was counted since the last call, as `<site>/<name>`: read once an epoch, not once a step."""
+        return {}
+
+    def artifacts(self) -> dict[str, Tensor]:
+        """Arrays worth keeping with the finished row, as `<site>/<name>`: (rows, height, width), in [0, 1]."""
+        return {}
+
+
+class SiteLayers(Regularizer):
+    """One layer at each named site of the model.
+
+    Args:
+        placement: names of sites, such as ["conv1"].
+        layer: makes a layer. It is given those of `channels` and `map_size` that its signature asks for, so a layer
+            such as torch.nn.Dropout needs no wrapping.
+
+    A layer may offer `mode` (a property, with "full" and "mask"), `measurements()` and `ema` with `patch_size`.
+    """
+
+    def __init__(self, placement: list[str], layer: Callable[..., nn.Module]):
+        if not placement:
+            raise UserError("regularizer.method.placement=[] names no site: use regularizer=none for none")
+        self.placement = list(placement)
+        self.make_layer = layer
+        self.layers: dict[str, nn.Module] = {}
+        self.maps: dict[str, tuple[int, ...]] = {}
+
+    def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:
+        sites = model.sites
+        for name in self.placement:
+            if name not in sites:
+                raise UserError(f"placement={name} is not a site of this model: allowed are {', '.join(sites)}")
+        shapes = site_shapes(model, input_shape)
+        for name in self.placement:
+            channels, *map_size = shapes[name]
+            asked = inspect.signature(self.make_layer).parameters
+            known = {"channels": channels, "map_size": tuple(map_size)}
+            layer = self.make_layer(**{key: value for key, value in known.items() if key in asked})
+            sites[name] = self.layers[name] = layer
+            self.maps[name] = shapes[name]
+        if any(hasattr(layer, "mode") for layer in self.layers.values()):
+            self.modes = ("full", "mask")
+
+    def set_mode(self, mode: str) -> None:
+        super().set_mode(mode)
+        for layer in self.layers.values():
+            if hasattr(layer, "mode"):
+                layer.mode = mode
+
+    def measurements(self) -> dict[str, float]:
+        return {
+            f"{site}/{name}": value
+            for site, layer in self._with("measurements")
+            for name, value in layer.measurements().items()
+        }
+
+    def artifacts(self) -> dict[str, Tensor]:
+        found = {}
+        for site, layer in self._with("ema"):
+            channels, height, width = self.maps[site]
+            grid = (height // layer.patch_size, width // layer.patch_size)
+            found[f"{site}/ema"] = layer.ema.detach().cpu().view(channels, *grid)
+        return found
+
+    def _with(self, attribute: str) -> Iterator[tuple[str, nn.Module]]:
+        return ((site, layer) for site, layer in self.layers.items() if hasattr(layer, attribute))
+
+
+@torch.no_grad()
+def site_shapes(model: nn.Module, input_shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
+    """Shape of one sample's activation at each site: (C, H, W), or (features,) behind a dense layer."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str) -> Callable:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            shapes[name] = tuple(inputs[0].shape[1:])
+
+        return hook
+
+    handles = [module.register_forward_pre_hook(note(name)) for name, module in model.sites.items()]
+    training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    model(torch.zeros(1, *input_shape, device=device))
+    model.train(training)
+    for handle in handles:
+        handle.remove()
+    return shapes

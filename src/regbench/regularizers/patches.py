@@ -1,0 +1,131 @@
+"""Square patches of feature maps: where they lie, how the lowest-scored are found, how they are masked.
+
+A feature map is (N, C, H, W); its patches are k x k with stride k, so a mask of patches is (N, C, H/k, W/k).
+Nothing here copies a map to gather its patches: in `channels_last` memory every slice of a patch view has the
+channels as its contiguous inner dimension, which is what makes the masks cheap on a CPU.
+"""
+
+import functools
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from regbench.errors import UserError
+
+
+def patch_grid(height: int, width: int, patch_size: int) -> tuple[int, int]:
+    """Rows and columns of patches of a map; UserError where the patch size does not divide it."""
+    if patch_size < 1 or height % patch_size or width % patch_size:
+        raise UserError(
+            f"patch_size={patch_size} does not divide the feature map of {height}x{width}: "
+            f"allowed are the common divisors {_common_divisors(height, width)}"
+        )
+    return height // patch_size, width // patch_size
+
+
+def _common_divisors(height: int, width: int) -> list[int]:
+    return [k for k in range(1, min(height, width) + 1) if height % k == 0 and width % k == 0]
+
+
+def keep_count(keep: float, n_patches: int) -> int:
+    """K = floor(keep * L), the patches that stay of L (PB-EDropout, "top-p%").
+
+    The product is rounded at 1e-9 first: 0.29 * 100 is 28.999... in binary, and means 29.
+
+    Raises:
+        UserError: keep outside (0, 1], or so small that no patch would stay.
+    """
+    if not 0.0 < keep <= 1.0:
+        raise UserError(f"keep={keep} is not allowed: the share of patches that stay lies in (0, 1]")
+    kept = int(np.floor(keep * n_patches + 1e-9))
+    if kept < 1:
+        raise UserError(f"keep={keep} keeps none of {n_patches} patches: at least {1 / n_patches:.4f} is needed")
+    return kept
+
+
+def view_patches(x: Tensor, patch_size: int) -> Tensor:
+    """(N, C, H, W) -> (N, C, H/k, W/k, k, k), a view where memory allows one."""
+    rows, columns = patch_grid(x.shape[-2], x.shape[-1], patch_size)
+    patches = x.unflatten(3, (columns, patch_size)).unflatten(2, (rows, patch_size))
+    return patches.permute(0, 1, 2, 4, 3, 5)
+
+
+def sum_patches(patches: Tensor) -> Tensor:
+    """Sum over a patch, (..., k, k) -> (...)."""
+    size = patches.shape[-1]
+    cells = [patches[..., i, j] for i in range(size) for j in range(size)]
+    return functools.reduce(torch.add, cells)
+
+
+def mask_patches(x: Tensor, keep: Tensor) -> Tensor:
+    """Set the patches of x to zero where keep is 0: (N, C, H, W), (N or 1, C, H/k, W/k) -> (N, C, H, W).
+
+    No rescaling. The gradient of a dropped patch is exactly zero.
+    """
+    rows, columns = keep.shape[-2:]
+    blocks = x.unflatten(3, (columns, -1)).unflatten(2, (rows, -1))
+    return (blocks * keep.to(x.dtype)[:, :, :, None, :, None]).reshape(x.shape)
+
+
+def lowest(scores: Tensor, count: int) -> Tensor:
+    """True at the `count` lowest scores of the last dimension, exactly; among equal scores the first are taken.
+
+    (..., L) -> bool (..., L). Scores must not be NaN.
+    """
+    if count == 0:
+        return torch.zeros_like(scores, dtype=torch.bool)
+    return _lowest(scores.contiguous(), count)
+
+
+@torch.library.custom_op("regbench::lowest", mutates_args=(), device_types="cpu")
+def _lowest(scores: Tensor, count: int) -> Tensor:
+    # NumPy sorts rows of numbers with SIMD instructions: several times faster than torch.topk on a CPU.
+    values = scores.detach().numpy().reshape(-1, scores.shape[-1])
+    ordered = np.sort(values, axis=-1)
+    threshold = ordered[:, count - 1]
+    chosen = values <= threshold[:, None]
+    if count < values.shape[-1]:
+        tied = np.flatnonzero(ordered[:, count] == threshold)
+        _settle_ties(values, chosen, tied, count)
+    return torch.from_numpy(chosen).view(scores.shape)
+
+
+def _settle_ties(values: np.ndarray, chosen: np.ndarray, tied: np.ndarray, count: int) -> None:
+    """Where more than `count` values reach the threshold, keep the first ones only (in place)."""
+    order = np.argsort(values[tied], axis=-1, kind="stable")[:, :count]
+    exact = np.zeros((len(tied), values.shape[-1]), dtype=bool)
+    np.put_along_axis(exact, order, True, axis=-1)
+    chosen[tied] = exact
+
+
+@_lowest.register_kernel("cuda")
+def _lowest_on_gpu(scores: Tensor, count: int) -> Tensor:
+    # A stable sort, for the same choice among ties as on a CPU.
+    order = torch.sort(scores, dim=-1, stable=True).indices[..., :count]
+    return torch.zeros_like(scores, dtype=torch.bool).scatter_(-1, order, True)
+
+
+@_lowest.register_fake
+def _lowest_shape(scores: Tensor, count: int) -> Tensor:
+    return torch.empty_like(scores, dtype=torch.bool)
+
+
+def gaussian_noise(shape: tuple[int, ...], device: torch.device) -> Tensor:
+    """Standard normal float32 noise.
+
+    On a CPU, torch draws normals on one thread and dearly. There, 16 random bits choose one of 65,536 equally
+    likely quantiles of the normal distribution instead (|z| < 4.4), at half the cost.
+    """
+    if device.type != "cpu":
+        return torch.randn(shape, device=device)
+    size = int(np.prod(shape))
+    bits = torch.empty((size + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    index = bits.view(torch.int16)[:size].to(torch.int32).bitwise_and_(0xFFFF)
+    return torch.index_select(_normal_quantiles(), 0, index).view(shape)
+
+
+@functools.cache
+def _normal_quantiles() -> Tensor:
+    levels = (torch.arange(2**16, dtype=torch.float64) + 0.5) / 2**16
+    return torch.special.ndtri(levels).float()

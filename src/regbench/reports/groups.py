@@ -1,0 +1,91 @@
+"""Rows that belong in one cell: one config, different seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from regbench.errors import UserError
+
+ABSENT = "(absent)"
+
+
+@dataclass(frozen=True)
+class Group:
+    """The members of one cell, sorted by seed: finished rows and failed rows."""
+
+    done: tuple[dict, ...]
+    failed: tuple[dict, ...]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(row["seed"] for row in self.done)
+
+    @property
+    def failed_seeds(self) -> tuple[int, ...]:
+        return tuple(row["seed"] for row in self.failed)
+
+    @property
+    def failure(self) -> str:
+        """Why members failed, with their seeds; empty when none did."""
+        if not self.failed:
+            return ""
+        reasons = "; ".join(f"seed {row['seed']}: {row['reason']}" for row in self.failed)
+        return f"{len(self.failed)} of {len(self.done) + len(self.failed)} members failed ({reasons})"
+
+    def per_seed(self, value: Callable[[dict], float]) -> dict[int, float]:
+        """`{seed: value(row)}` over the finished rows."""
+        return {row["seed"]: value(row) for row in self.done}
+
+
+def make_group(rows: Sequence[dict], name: str) -> Group:
+    """Put `rows` in one cell called `name`.
+
+    Raises UserError when two rows differ in anything but the seed (the key and both values are named), when a seed
+    occurs twice, or when a status is neither done nor failed.
+    """
+    ordered = sorted(rows, key=lambda row: (row["seed"], str(row["id"])))
+    check_same(ordered, name, ignore=("seed",))
+    for first, second in zip(ordered, ordered[1:], strict=False):
+        if first["seed"] == second["seed"]:
+            raise UserError(f"{name}: seed={first['seed']} occurs twice, rows {first['id']} and {second['id']}")
+    for row in ordered:
+        if row["status"] not in ("done", "failed"):
+            raise UserError(f"row {row['id']}: status={row['status']!r}: allowed are done, failed")
+    return Group(*(tuple(r for r in ordered if r["status"] == status) for status in ("done", "failed")))
+
+
+def check_same(rows: Sequence[dict], name: str, ignore: Iterable[str] = ()) -> None:
+    """Raise UserError unless all rows have one config, the top-level or dotted keys in `ignore` left out."""
+    for row in rows[1:]:
+        difference = differing_key(rows[0]["config"], row["config"], ignore)
+        if difference:
+            key, first, second = difference
+            raise UserError(
+                f"{name}: {key} differs between its rows: {first!r} (row {rows[0]['id']}) and {second!r} "
+                f"(row {row['id']}); rows of one table must share it"
+            )
+
+
+def differing_key(first: dict, second: dict, ignore: Iterable[str] = ()) -> tuple[str, object, object] | None:
+    """The first dotted key in which two configs differ, with both values; None when they agree."""
+    one, two = flatten(first), flatten(second)
+    ignored = tuple(ignore)
+    for key in sorted(set(one) | set(two)):
+        if any(key == prefix or key.startswith(prefix + ".") for prefix in ignored):
+            continue
+        a, b = one.get(key, ABSENT), two.get(key, ABSENT)
+        if a != b:
+            return key, a, b
+    return None
+
+
+def flatten(config: dict, prefix: str = "") -> dict[str, object]:
+    """Nested dicts as one dict with dotted keys; an empty dict stays a value."""
+    flat: dict[str, object] = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,158 @@
+"""One value of a table with all that stands behind it, and how it is printed. Cell and CSV line come from one record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from regbench.reports import stats
+from regbench.reports.groups import Group
+from regbench.reports.tables import EN_DASH, Cell
+
+DECIMALS = {"%": 2, "pp": 2, "nats": 4}  # pp: percentage points
+
+
+@dataclass(frozen=True)
+class Record:
+    """A mean with its 95 % interval (low, high) over `seeds`, or the status that says why there is none.
+
+    status: done, failed (a member failed), not run (no row), absent (nothing to say; the notes say why), reference
+    (the row that others are compared with). `p` is uncorrected, `p_holm` corrected within the table.
+    """
+
+    method: str
+    metric: str
+    protocol: str
+    unit: str
+    status: str
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    seeds: tuple[int, ...] = ()
+    failed_seeds: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+    paper_value: str | None = None
+    comparison: stats.Comparison | None = None
+    p_holm: float | None = None
+
+    @property
+    def p(self) -> float | None:
+        return self.comparison.p if self.comparison else None
+
+    def as_dict(self) -> dict:
+        """The CSV fields that every table shares."""
+        keys = ("method", "metric", "protocol", "unit", "status", "mean", "low", "high", "seeds", "failed_seeds")
+        note = "; ".join(self.notes)
+        return {key: getattr(self, key) for key in keys} | {"n": len(self.seeds), "p": self.p, "note": note}
+
+
+def measured(
+    group: Group | None, blank: Record, value: Callable[[dict], float | None], paper_value: str | None = None
+) -> Record:
+    """Fill `blank` with the mean of `value(row)` over the group; a row that gives None makes the record absent."""
+    blank = replace(blank, paper_value=paper_value)
+    unavailable = _unavailable(group, blank)
+    if unavailable:
+        return unavailable
+    values = group.per_seed(value)
+    if any(each is None for each in values.values()):
+        return replace(blank, status="absent", notes=("not recorded by this method in this mode",))
+    estimate = stats.mean_interval(list(values.values()))
+    notes = () if estimate.half_width is not None else (_why_no_interval(estimate.n, "value"),)
+    return replace(
+        blank, mean=estimate.mean, low=estimate.low, high=estimate.high, seeds=group.seeds, notes=notes
+    )
+
+
+def compared(
+    group: Group | None,
+    reference: Group | None,
+    blank: Record,
+    value: Callable[[dict], float],
+    reference_value: Callable[[dict], float],
+    reference_name: str,
+) -> Record:
+    """Fill `blank` with the paired difference of the group to the reference, seed by seed, two-sided."""
+    unavailable = _unavailable(group, blank) or _unavailable_reference(reference, blank, reference_name)
+    if unavailable:
+        return unavailable
+    ours, theirs = group.per_seed(value), reference.per_seed(reference_value)
+    result = stats.paired_test(ours, theirs)
+    seeds = tuple(sorted(set(ours) & set(theirs)))
+    if not seeds:
+        return replace(blank, status="absent", notes=(f"no seed in common with {reference_name}",))
+    notes = [] if result.p is not None else [_why_no_interval(len(seeds), "difference") + " and no test"]
+    if len(seeds) < max(len(ours), len(theirs)):
+        notes.append(f"paired over the seeds in common with {reference_name}: {', '.join(map(str, seeds))}")
+    return replace(
+        blank,
+        mean=result.difference,
+        low=result.low,
+        high=result.high,
+        seeds=seeds,
+        notes=tuple(notes),
+        comparison=result,
+    )
+
+
+def corrected(records: Sequence[Record]) -> list[Record]:
+    """The records with Holm's correction over all their p-values: one call is one family."""
+    p_values = stats.holm([record.p for record in records])
+    return [replace(record, p_holm=p) for record, p in zip(records, p_values, strict=True)]
+
+
+def cell(record: Record, footnotes: Iterable[str] = ()) -> Cell:
+    """How a record is printed: `99.12 ± 0.08`, a difference as `+0.10 [−0.11, +0.31], p = 0.52` (Holm)."""
+    notes = (*record.notes, *footnotes)
+    fixed = {"failed": "X", "not run": "not run", "absent": EN_DASH, "reference": "reference"}
+    if record.status in fixed:
+        return Cell(fixed[record.status], notes)
+    if record.comparison is not None:
+        return Cell(_difference_text(record), notes)
+    text = number(record.mean, record.unit)
+    half_width = EN_DASH if record.high is None else number(record.high - record.mean, record.unit)
+    return Cell(f"{text} ± {half_width}", notes)
+
+
+def number(value: float, unit: str, signed: bool = False) -> str:
+    """`value` with its unit's decimals and a true minus sign; a value that rounds to zero has no sign."""
+    text = f"{value:.{DECIMALS[unit]}f}"
+    if float(text) == 0:
+        return text.removeprefix("-")
+    return text.replace("-", "−") if value < 0 else "+" * signed + text
+
+
+def p_text(p: float | None) -> str:
+    """`p = 0.52`, `p < 0.001`, or an en dash where there was no test."""
+    if p is None:
+        return f"p = {EN_DASH}"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _difference_text(record: Record) -> str:
+    interval = EN_DASH
+    if record.low is not None:
+        interval = ", ".join(number(bound, record.unit, signed=True) for bound in (record.low, record.high))
+    return f"{number(record.mean, record.unit, signed=True)} [{interval}], {p_text(record.p_holm)}"
+
+
+def _unavailable(group: Group | None, blank: Record) -> Record | None:
+    if group is None:
+        return replace(blank, status="not run")
+    if group.failed:
+        note = f"{blank.method}: {group.failure}"
+        return replace(blank, status="failed", failed_seeds=group.failed_seeds, seeds=group.seeds, notes=(note,))
+    return None
+
+
+def _unavailable_reference(reference: Group | None, blank: Record, name: str) -> Record | None:
+    if reference is None:
+        return replace(blank, status="absent", notes=(f"{name} was not run",))
+    if reference.failed:
+        note = f"{name}: {reference.failure}"
+        return replace(blank, status="failed", failed_seeds=reference.failed_seeds, notes=(note,))
+    return None
+
+
+def _why_no_interval(n: int, what: str) -> str:
+    return f"one {what} only: no interval" if n == 1 else f"all {n} {what}s are equal: no interval"

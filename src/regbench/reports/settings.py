@@ -1,0 +1,37 @@
+"""What rows of one table share, in words: budget, device, epochs, training images, n."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from regbench.reports.groups import Group
+
+
+def title_settings(rows: Sequence[dict], groups: Iterable[Group]) -> str:
+    """`n = 5, budget quick, device cpu, 5 epochs, 55,000 training images`, for rows that share their settings."""
+    config = rows[0]["config"]
+    return ", ".join(
+        [
+            replicates(groups),
+            f"budget {rows[0]['budget']}",
+            f"device {' and '.join(devices(rows, 'device'))}",
+            f"{config['epochs']} epoch" + "s" * (config["epochs"] != 1),
+            f"{image_count(config['dataset'].get('train_images'))} training images",
+        ]
+    )
+
+
+def replicates(groups: Iterable[Group]) -> str:
+    """`n = 5`, or `n = 3 to 5` where methods have different numbers of finished seeds."""
+    counts = sorted({len(group.done) for group in groups}) or [0]
+    return f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+
+
+def devices(rows: Iterable[dict], key: str = "device_name") -> list[str]:
+    """The different devices (`device`) or their names (`device_name`) that the rows ran on, sorted."""
+    return sorted({str(row.get("provenance", {}).get(key, "not recorded")) for row in rows})
+
+
+def image_count(count: int | None) -> str:
+    """`55,000`; a set whose size is not limited says so."""
+    return f"{count:,}" if isinstance(count, int) else "all remaining"

@@ -1,0 +1,232 @@
+"""The one training entry point: `python -m regbench.train dataset=mnist regularizer=pb_edropout 'seeds=[0,1,2]'`.
+
+With `-m` it sweeps, under any Hydra launcher. Members that have a row are skipped, whatever launched them.
+"""
+
+import base64
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from tqdm import tqdm
+
+from regbench.data import Splits, load_splits
+from regbench.data.sources import load_prepared
+from regbench.errors import UserError
+from regbench.jobs import Member, members
+from regbench.paths import CONFIGS
+from regbench.regularizers import Regularizer
+from regbench.reports.store import Store
+from regbench.training import Checkpoint, Diverged, fit
+from regbench.training.locks import lock
+from regbench.training.provenance import provenance
+from regbench.training.tracking import Tracker
+
+log = logging.getLogger("regbench")
+
+
+class MembersFailed(Exception):
+    """Some members of a job failed; their rows say why."""
+
+
+def train(cfg: DictConfig) -> None:
+    """Train the members of the job that have no row yet, one after the other."""
+    job = members(cfg)
+    store = Store(Path(cfg.paths.results))
+    device = choose_device(cfg.device)
+    if cfg.threads:
+        torch.set_num_threads(cfg.threads)
+    missing = [member for member in job if cfg.retry_failed or not store.has(member.id)]
+    log.info("%s: %d of %d members to train", cfg.experiment_name, len(missing), len(job))
+    if not missing:
+        return
+    store.check_writable(cfg.experiment_name)
+    data = load_data(cfg, device)
+    build(missing[0], data, device)  # a wrong placement or patch size is said before any tracking or training
+    tracker = start_tracker(cfg, missing)
+    rows = []
+    for member in missing:
+        with lock(Path(cfg.paths.outputs) / "checkpoints" / f"{member.id}.lock") as mine:
+            if not mine:
+                log.warning("%s is being trained by another process: skipped here", member.label)
+            elif cfg.retry_failed or not store.has(member.id):
+                rows.append(train_member(member, cfg, data, device, tracker))
+                store.write(rows[-1])
+    tracker.finish([(row["seed"], row["strength"], row["status"], row["reason"]) for row in rows], SUMMARY)
+    report_failures(rows)
+
+
+SUMMARY = ["seed", "strength", "status", "reason"]
+
+
+def train_member(
+    member: Member, cfg: DictConfig, data: Splits, device: torch.device, tracker: Tracker
+) -> dict[str, Any]:
+    """Train one member, from its checkpoint where there is one; returns its row, also where it failed."""
+    start = time.perf_counter()
+    model, regularizer, optimizer = build(member, data, device)
+    checkpoint = Checkpoint(Path(cfg.paths.outputs) / "checkpoints" / f"{member.id}.pt", member.id)
+    settings = member.config
+    steps = -(-len(data.train) // settings["task"]["batch_size"])
+    status, reason, artifacts, epochs = "done", "", {}, []
+    with tqdm(total=steps * settings["epochs"], desc=member.label, unit="step", disable=not cfg.progress) as bar:
+
+        def on_epoch(record: dict[str, Any]) -> None:
+            epochs.append(record)
+            bar.n = steps * record["epoch"]
+            bar.set_postfix_str(f"epoch {record['epoch']}, held-out {headline(record)}")
+            tracker.log_epoch(member_name(member), record)
+
+        try:
+            epochs = fit(
+                model,
+                regularizer,
+                instantiate({"_target_": settings["task"]["_target_"]}),
+                data,
+                optimizer,
+                epochs=settings["epochs"],
+                batch_size=settings["task"]["batch_size"],
+                seed=member.seed,
+                checkpoint=checkpoint,
+                on_epoch=on_epoch,
+                on_step=bar.update,
+            )
+            artifacts = regularizer.artifacts()
+            tracker.log_masks(member_name(member), artifacts)
+        except (Diverged, torch.OutOfMemoryError) as error:
+            status, reason = "failed", str(error).splitlines()[0]
+            log.error("%s failed: %s", member.label, reason)
+    trained = round(sum(record["seconds"] for record in epochs), 3)
+    return {
+        "id": member.id,
+        "experiment": cfg.experiment_name,
+        "status": status,
+        "reason": reason,
+        "budget": settings["budget"],
+        "seed": member.seed,
+        "strength": member.strength,
+        "config": settings,
+        "epochs": epochs,
+        "artifacts": {name: pack_array(array) for name, array in artifacts.items()},
+        "provenance": {**provenance(device), "seconds": trained or round(time.perf_counter() - start, 3)},
+    }
+
+
+def build(
+    member: Member, data: Splits, device: torch.device
+) -> tuple[torch.nn.Module, Regularizer, torch.optim.Optimizer]:
+    """Model, regularizer and optimizer of a member. The initial weights depend on the seed alone."""
+    settings = member.config
+    shape = data.train.input_shape
+    torch.manual_seed(member.seed)
+    model = make("model", settings["model"], input_shape=shape, classes=data.classes)
+    regularizer = make("regularizer", settings["regularizer"]["method"])
+    regularizer.attach(model, shape)
+    model.to(device=device, memory_format=torch.channels_last)
+    optimizer = make("task.optimizer", settings["task"]["optimizer"], params=model.parameters())
+    torch.manual_seed(member.seed + 1)  # the noise of training does not depend on how many draws the weights took
+    return model, regularizer, optimizer
+
+
+def make(key: str, config: dict[str, Any], **context: Any) -> Any:
+    """Build what a config group describes; a setting that its class does not know is the user's error."""
+    settings = {name: value for name, value in config.items() if name != "name"}
+    try:
+        return instantiate(settings, **context, _convert_="all")
+    except HydraException as error:
+        cause = error.__cause__
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__
+        if cause is not None:
+            raise cause from None
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise UserError(f"{key}: {settings.get('_target_')} cannot be made ({reason})") from error
+
+
+def load_data(cfg: DictConfig, device: torch.device) -> Splits:
+    """The splits of the job's dataset, on the device."""
+    prepared = load_prepared(cfg.dataset.name, Path(cfg.paths.data), cfg.download)
+    return load_splits(
+        prepared, cfg.budget.train_images, cfg.budget.heldout_images, cfg.dataset.split_seed, device
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device called `name`; "auto" is the first GPU, else the CPU."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device={name} is not to be had here: allowed are auto, cpu, cuda") from error
+    return device
+
+
+def start_tracker(cfg: DictConfig, job: list[Member]) -> Tracker:
+    """The job's W&B run."""
+    config = {**job[0].config, "seed": [member.seed for member in job]}
+    name = f"{cfg.dataset.name}-{cfg.model.name}-{cfg.regularizer.name}-{cfg.budget.name}"
+    folder = Path(cfg.paths.outputs)
+    return Tracker(cfg.tracking.mode, cfg.tracking.project, folder, cfg.experiment_name, name, config)
+
+
+def member_name(member: Member) -> str:
+    """A member within its job."""
+    return f"seed{member.seed}-strength{member.strength:g}"
+
+
+def headline(record: dict[str, Any]) -> str:
+    """The first evaluation mode's held-out accuracy."""
+    return f"{100 * record['heldout']['full']['accuracy']:.2f} %"
+
+
+def pack_array(array: torch.Tensor) -> dict[str, Any]:
+    """An array (channels, rows, columns) in [0, 1] at 8 bits, for a row."""
+    flat = (array.flatten(1) * 255).round().to(torch.uint8)
+    text = base64.b64encode(flat.numpy().tobytes()).decode()
+    return {"shape": list(flat.shape), "grid": list(array.shape[1:]), "scale": 255, "uint8": text}
+
+
+def report_failures(rows: list[dict[str, Any]]) -> None:
+    """Raise where members failed: the command's exit status must say so."""
+    failed = [row for row in rows if row["status"] == "failed"]
+    if failed:
+        reasons = "; ".join(f"seed {row['seed']}: {row['reason']}" for row in failed)
+        raise MembersFailed(f"{len(failed)} of {len(rows)} members failed: {reasons} (rows stored)")
+
+
+@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
+def main(cfg: DictConfig) -> None:
+    """Hydra's way in."""
+    train(cfg)
+
+
+def run() -> int:
+    """The command line: wrong input is one line and exit status 2, failed members are status 1."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line below is ours
+    try:
+        main()
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except MembersFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: run the same command again to go on from the last epoch", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

@@ -1,0 +1,94 @@
+"""Checkpoints: all that a training needs to go on as if it had never stopped."""
+
+import contextlib
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from regbench.errors import UserError
+
+
+class Checkpoint:
+    """One member's checkpoint file, replaced whole after every epoch.
+
+    It holds the model (regularizer state included), the optimizer, the random generators and the finished epochs'
+    records: a resumed training equals an uninterrupted one bit for bit on a CPU with as many threads.
+
+    Args:
+        path: the file. member: id of the member; a checkpoint of another config is refused.
+    """
+
+    def __init__(self, path: Path, member: str):
+        self.path, self.member = path, member
+
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, epochs: list[dict[str, Any]]) -> None:
+        """Write to a temporary name, then move: a kill leaves the previous checkpoint."""
+        state = {
+            "member": self.member,
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "random": _random_state(model),
+            "epochs": epochs,
+        }
+        partial = self.path.with_suffix(f".{os.getpid()}.partial")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save(state, partial)
+            partial.replace(self.path)
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise UserError(
+                f"checkpoint {self.path} cannot be written ({error}): make room or set paths.outputs"
+            ) from error
+
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+        """Restore everything and return the finished epochs' records; an empty list where there is no checkpoint.
+
+        Raises:
+            UserError: a corrupt checkpoint, or one of another config.
+        """
+        if not self.path.exists():
+            return []
+        try:
+            state = torch.load(self.path, weights_only=True, map_location="cpu")
+            member = state["member"]
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UserError(
+                f"checkpoint {self.path} is corrupt ({reason}): delete it to start this member anew"
+            ) from error
+        if member != self.member:
+            raise UserError(
+                f"checkpoint {self.path} is of member {member}, this config is member {self.member}: "
+                "delete it or give each config its own file"
+            )
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        _restore_random_state(model, state["random"])
+        return state["epochs"]
+
+    def remove(self) -> None:
+        """Delete the file: the member has its row."""
+        self.path.unlink(missing_ok=True)
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _random_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    states = {"cpu": torch.get_rng_state()}
+    if _device(model).type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(_device(model))
+    return states
+
+
+def _restore_random_state(model: nn.Module, states: dict[str, torch.Tensor]) -> None:
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and _device(model).type == "cuda":
+        torch.cuda.set_rng_state(states["cuda"], _device(model))

@@ -1,0 +1,106 @@
+"""The training loop: plain, readable on one screen."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regbench.data import Batches, Splits
+from regbench.regularizers import Regularizer
+from regbench.training.checkpoint import Checkpoint
+from regbench.training.task import Classify
+
+Record = dict[str, Any]
+
+
+class Diverged(Exception):
+    """The loss is no longer a number."""
+
+
+def fit(
+    model: nn.Module,
+    regularizer: Regularizer,
+    task: Classify,
+    data: Splits,
+    optimizer: torch.optim.Optimizer,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    checkpoint: Checkpoint,
+    on_epoch: Callable[[Record], None] = lambda record: None,
+    on_step: Callable[[], None] = lambda: None,
+) -> list[Record]:
+    """Train to the last epoch, from the checkpoint where there is one; returns every epoch's record.
+
+    A record: `epoch` (from 1), `train` {loss, accuracy} as running means with the regularizer at work, `heldout` and
+    `test` by evaluation mode, `measures` of the regularizer by phase, `seconds`.
+
+    Raises:
+        Diverged: the training loss is not finite any more.
+    """
+    records = checkpoint.load(model, optimizer)
+    for epoch in range(len(records) + 1, epochs + 1):
+        start = time.perf_counter()
+        order = data_order(len(data.train), seed, epoch)
+        train = train_epoch(model, regularizer, task, data.train, optimizer, order.split(batch_size), on_step)
+        if not math.isfinite(train["loss"]):
+            raise Diverged(f"loss became {train['loss']} in epoch {epoch}")
+        record: Record = {"epoch": epoch, "train": train, "measures": {"train": regularizer.measurements()}}
+        record |= evaluate(model, regularizer, task, data, record["measures"])
+        record["seconds"] = round(time.perf_counter() - start, 3)
+        records.append(record)
+        checkpoint.save(model, optimizer, records)
+        on_epoch(record)
+    return records
+
+
+def data_order(size: int, seed: int, epoch: int) -> Tensor:
+    """The order of an epoch's images: a function of seed and epoch alone, so that methods compare in pairs."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+
+
+def train_epoch(
+    model: nn.Module,
+    regularizer: Regularizer,
+    task: Classify,
+    data: Batches,
+    optimizer: torch.optim.Optimizer,
+    order: tuple[Tensor, ...],
+    on_step: Callable[[], None],
+) -> dict[str, float]:
+    """One pass over the batches of `order`; mean loss (penalty left out) and accuracy over the images."""
+    model.train()
+    loss_sum = torch.zeros((), dtype=torch.float64, device=data.targets.device)
+    right = torch.zeros((), dtype=torch.int64, device=data.targets.device)
+    for index in order:
+        images, targets = data.take(index.to(data.targets.device))
+        optimizer.zero_grad(set_to_none=True)
+        output = model(images)
+        loss = task.loss(output, targets)
+        penalty = regularizer.penalty(model)
+        (loss if penalty is None else loss + penalty).backward()
+        optimizer.step()
+        loss_sum += loss.detach() * len(targets)
+        right += task.correct(output.detach(), targets)
+        on_step()
+    images_seen = sum(len(index) for index in order)
+    return {"loss": loss_sum.item() / images_seen, "accuracy": right.item() / images_seen}
+
+
+def evaluate(
+    model: nn.Module, regularizer: Regularizer, task: Classify, data: Splits, measures: dict[str, dict]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Held-out and test metrics in every evaluation mode; what the regularizer counted goes into `measures`."""
+    model.eval()
+    metrics: dict[str, dict] = {"heldout": {}, "test": {}}
+    for mode in regularizer.modes:
+        regularizer.set_mode(mode)
+        metrics["heldout"][mode] = task.evaluate(model, data.heldout)
+        metrics["test"][mode] = task.evaluate(model, data.test)
+        measures[mode] = regularizer.measurements()
+    regularizer.set_mode("full")
+    return metrics

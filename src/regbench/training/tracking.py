@@ -1,0 +1,82 @@
+"""W&B mirrors a run and is never read: rows do not depend on it."""
+
+import os
+from netrc import NetrcParseError, netrc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from regbench.errors import UserError
+
+MODES = ("auto", "online", "offline", "off")
+
+
+class Tracker:
+    """One W&B run for a job, its members' curves side by side.
+
+    Args:
+        mode: "auto" is online with a key (WANDB_API_KEY or ~/.netrc) and offline without; "off" does nothing.
+        folder: where offline runs are written. job: name and config of the run.
+    """
+
+    def __init__(self, mode: str, project: str, folder: Path, group: str, job: str, config: dict[str, Any]):
+        if mode not in MODES:
+            raise UserError(f"tracking.mode={mode} is not allowed: allowed are {', '.join(MODES)}")
+        self.run = None
+        if mode == "off":
+            return
+        import wandb
+
+        mode = ("online" if _has_key() else "offline") if mode == "auto" else mode
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = wandb.Settings(silent=True, console="off")
+        self.run = wandb.init(
+            project=project, group=group, name=job, config=config, mode=mode, dir=folder, settings=settings
+        )
+
+    def log_epoch(self, member: str, record: dict[str, Any]) -> None:
+        """An epoch's record, as `<member>/<split>/<mode>/<metric>` over `<member>/epoch`."""
+        if self.run is None:
+            return
+        if record["epoch"] == 1:
+            self.run.define_metric(f"{member}/*", step_metric=f"{member}/epoch")
+        self.run.log(dict(_flatten(member, record)))
+
+    def log_masks(self, member: str, artifacts: dict[str, Tensor]) -> None:
+        """Each artifact (channels, rows, columns) in [0, 1] as one picture, channels side by side."""
+        if self.run is None:
+            return
+        import wandb
+
+        for name, array in artifacts.items():
+            padded = np.pad(array.numpy(), ((0, 0), (0, 1), (0, 1)), constant_values=1.0)
+            picture = np.concatenate(list(padded), axis=1)
+            self.run.log({f"{member}/{name}": wandb.Image((255 * picture).astype(np.uint8))})
+
+    def finish(self, summary: list[tuple[Any, ...]], columns: list[str]) -> None:
+        """Close the run with a table of its members."""
+        if self.run is None:
+            return
+        import wandb
+
+        self.run.log({"members": wandb.Table(columns=columns, data=[list(line) for line in summary])})
+        self.run.finish(quiet=True)
+
+
+def _flatten(prefix: str, value: Any):
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flatten(f"{prefix}/{key}", item)
+    else:
+        yield prefix, value
+
+
+def _has_key() -> bool:
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    try:
+        return netrc().authenticators("api.wandb.ai") is not None
+    except (OSError, NetrcParseError):
+        return False
