@@ -55,12 +55,14 @@ def train(cfg: DictConfig) -> None:
     tracker = start_tracker(cfg, missing)
     rows = []
     for member in missing:
-        with lock(Path(cfg.paths.outputs) / "checkpoints" / f"{member.id}.lock") as mine:
+        with lock(checkpoint_path(cfg, member).with_suffix(".lock")) as mine:
             if not mine:
                 log.warning("%s is being trained by another process: skipped here", member.label)
             elif cfg.retry_failed or not store.has(member.id):
-                rows.append(train_member(member, cfg, data, device, tracker))
+                checkpoint = Checkpoint(checkpoint_path(cfg, member), member.id)
+                rows.append(train_member(member, cfg, data, device, tracker, checkpoint))
                 store.write(rows[-1])
+                checkpoint.remove()
     tracker.finish([(row["seed"], row["strength"], row["status"], row["reason"]) for row in rows], SUMMARY)
     report_failures(rows)
 
@@ -69,19 +71,22 @@ SUMMARY = ["seed", "strength", "status", "reason"]
 
 
 def train_member(
-    member: Member, cfg: DictConfig, data: Splits, device: torch.device, tracker: Tracker
+    member: Member,
+    cfg: DictConfig,
+    data: Splits,
+    device: torch.device,
+    tracker: Tracker,
+    checkpoint: Checkpoint,
 ) -> dict[str, Any]:
     """Train one member, from its checkpoint where there is one; returns its row, also where it failed."""
     start = time.perf_counter()
     model, regularizer, optimizer = build(member, data, device)
-    checkpoint = Checkpoint(Path(cfg.paths.outputs) / "checkpoints" / f"{member.id}.pt", member.id)
     settings = member.config
     steps = -(-len(data.train) // settings["task"]["batch_size"])
     status, reason, artifacts, epochs = "done", "", {}, []
     with tqdm(total=steps * settings["epochs"], desc=member.label, unit="step", disable=not cfg.progress) as bar:
 
         def on_epoch(record: dict[str, Any]) -> None:
-            epochs.append(record)
             bar.n = steps * record["epoch"]
             bar.set_postfix_str(f"epoch {record['epoch']}, held-out {headline(record)}")
             tracker.log_epoch(member_name(member), record)
@@ -103,7 +108,7 @@ def train_member(
             artifacts = regularizer.artifacts()
             tracker.log_masks(member_name(member), artifacts)
         except (Diverged, torch.OutOfMemoryError) as error:
-            status, reason = "failed", str(error).splitlines()[0]
+            status, reason, epochs = "failed", str(error).splitlines()[0], getattr(error, "records", [])
             log.error("%s failed: %s", member.label, reason)
     trained = round(sum(record["seconds"] for record in epochs), 3)
     return {
@@ -150,6 +155,11 @@ def make(key: str, config: dict[str, Any], **context: Any) -> Any:
             raise cause from None
         reason = str(error.__cause__ or error).splitlines()[0]
         raise UserError(f"{key}: {settings.get('_target_')} cannot be made ({reason})") from error
+
+
+def checkpoint_path(cfg: DictConfig, member: Member) -> Path:
+    """Where a member's checkpoint is kept until its row stands."""
+    return Path(cfg.paths.outputs) / "checkpoints" / f"{member.id}.pt"
 
 
 def load_data(cfg: DictConfig, device: torch.device) -> Splits:

@@ -30,7 +30,7 @@ class CNN5(nn.Module):
         input_shape: tuple[int, int, int],
         classes: int,
         widths: tuple[int, ...] = (32, 64, 64, 128, 128),
-        pooled: tuple[int, ...] = (1, 2, 3),
+        pooled: tuple[int, ...] = (1, 2, 4),
     ):
         super().__init__()
         if len(widths) != 5 or min(widths) < 1:

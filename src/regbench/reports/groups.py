@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from regbench.errors import UserError
 
@@ -41,14 +42,16 @@ class Group:
 def make_group(rows: Sequence[dict], name: str) -> Group:
     """Put `rows` in one cell called `name`.
 
-    Raises UserError when two rows differ in anything but the seed (the key and both values are named), when a seed
-    occurs twice, or when a status is neither done nor failed.
+    Raises UserError when two rows differ in anything but the seed (the key and both values are named), when
+    a seed occurs twice, or when a status is neither done nor failed.
     """
     ordered = sorted(rows, key=lambda row: (row["seed"], str(row["id"])))
     check_same(ordered, name, ignore=("seed",))
-    for first, second in zip(ordered, ordered[1:], strict=False):
+    for first, second in pairwise(ordered):
         if first["seed"] == second["seed"]:
-            raise UserError(f"{name}: seed={first['seed']} occurs twice, rows {first['id']} and {second['id']}")
+            raise UserError(
+                f"{name}: seed={first['seed']} occurs twice, rows {first['id']} and {second['id']}"
+            )
     for row in ordered:
         if row["status"] not in ("done", "failed"):
             raise UserError(f"row {row['id']}: status={row['status']!r}: allowed are done, failed")

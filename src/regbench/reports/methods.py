@@ -1,4 +1,4 @@
-"""The methods of PB-EDropout's Table 1: what they are called, in which mode they are read, where the paper has them."""
+"""The methods of PB-EDropout's Table 1: their names, the mode they are read in, the paper's own labels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SITE = "conv1"  # every dropout method of this paper stands at conv1 only
 
 
 def regularizer_of(row: dict) -> str:
-    """The regularizer of a row; both variants of PB-EDropout are kept apart. Raises UserError for an unknown one."""
+    """The regularizer of a row, PB-EDropout's variants kept apart. Raises UserError for an unknown one."""
     settings = row["config"]["regularizer"]
     name = settings["name"]
     if name == PB and layer_of(row).get("variant") == "standardized":
@@ -61,6 +61,6 @@ def dataset_of(row: dict) -> str:
 
 
 def layer_of(row: dict) -> dict:
-    """The settings of the layer that the regularizer places (`regularizer.method.layer`), empty if it has none."""
+    """The settings of the layer that the regularizer places, empty if it places none."""
     method = row["config"]["regularizer"].get("method") or {}
     return method.get("layer") or {}

@@ -16,7 +16,7 @@ FILE_FIELDS = ("paper", "title", "source", "notes", "numbers")
 
 @dataclass(frozen=True)
 class PaperNumber:
-    """One printed number. `printed` keeps the paper's digits; n and spread are None where the paper states none."""
+    """One printed number. `printed` keeps its digits; n and spread are None where the paper states none."""
 
     table: str
     row: str
@@ -30,7 +30,7 @@ class PaperNumber:
 
 
 class PaperNumbers:
-    """The numbers of one paper, found by table, row and column as printed. Raises UserError on a repeated place."""
+    """The numbers of one paper, found by table, row and column. Raises UserError on a repeated place."""
 
     def __init__(self, paper: str, numbers: Iterable[PaperNumber]):
         self.paper = paper
@@ -38,7 +38,9 @@ class PaperNumbers:
         for number in numbers:
             place = (number.table, number.row, number.column)
             if place in self._numbers:
-                raise UserError(f"{paper}: table={place[0]!r}, row={place[1]!r}, column={place[2]!r} occurs twice")
+                raise UserError(
+                    f"{paper}: table={place[0]!r}, row={place[1]!r}, column={place[2]!r} occurs twice"
+                )
             self._numbers[place] = number
 
     def __iter__(self) -> Iterator[PaperNumber]:
@@ -53,14 +55,19 @@ class PaperNumbers:
 
 
 def load_paper_numbers(path: str | Path) -> PaperNumbers:
-    """Read one `results/paper/*.yaml`. Raises UserError for a missing file, key, or a value unlike its print."""
+    """Read one `results/paper/*.yaml`.
+
+    Raises UserError for a missing file, a missing or unknown key, or a value unlike its print.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"paper numbers {path}: no such file; they are kept in results/paper/*.yaml")
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     _check_keys(content, FILE_FIELDS, str(path))
     entries = content["numbers"]
-    return PaperNumbers(content["paper"], [_number(e, f"{path}, number {i}") for i, e in enumerate(entries, 1)])
+    return PaperNumbers(
+        content["paper"], [_number(e, f"{path}, number {i}") for i, e in enumerate(entries, 1)]
+    )
 
 
 def _number(entry: dict, where: str) -> PaperNumber:
@@ -72,7 +79,9 @@ def _number(entry: dict, where: str) -> PaperNumber:
         same = False
     if not same:
         raise UserError(f"{where}: value={entry['value']!r} is not the printed number {printed!r}")
-    return PaperNumber(**{**entry, "table": str(entry["table"]), "value": float(entry["value"]), "printed": printed})
+    return PaperNumber(
+        **{**entry, "table": str(entry["table"]), "value": float(entry["value"]), "printed": printed}
+    )
 
 
 def _check_keys(entry: object, fields: tuple[str, ...], where: str) -> None:

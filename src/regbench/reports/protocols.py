@@ -1,7 +1,7 @@
 """Which epoch of a training is reported: the two protocols of every table.
 
-`paper` picks the epoch with the best test accuracy, `held-out` the one with the best accuracy on images held out of
-the training data. Both report the test split at that epoch.
+`paper` picks the epoch with the best test accuracy, `held-out` the one with the best accuracy on images held
+out of the training data. Both report the test split at that epoch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DIRECTIONS = ("max", "min")
 def select_epoch(
     epochs: Sequence[dict], split: str, mode: str, metric: str = "accuracy", direction: str = "max"
 ) -> dict:
-    """The entry of `epochs` whose `metric` on `split` in evaluation `mode` is best; ties go to the earlier epoch.
+    """The entry of `epochs` with the best `metric` on `split` in evaluation `mode`; ties go to the earlier.
 
     Raises UserError when a value is missing or NaN, or when `direction` is neither max nor min.
     """
@@ -54,7 +54,9 @@ def _value(entry: dict, split: str, mode: str, metric: str) -> float:
     try:
         value = float(entry[split][mode][metric])
     except (KeyError, TypeError):
-        raise UserError(f"{key} is missing; this epoch has {split}: {sorted(entry.get(split) or {})}") from None
+        raise UserError(
+            f"{key} is missing; this epoch has {split}: {sorted(entry.get(split) or {})}"
+        ) from None
     if math.isnan(value):
         raise UserError(f"{key}=nan; a finished row needs a number")
     return value

@@ -1,13 +1,13 @@
-"""One value of a table with all that stands behind it, and how it is printed. Cell and CSV line come from one record."""
+"""One value of a table with all that stands behind it. Its cell and its CSV line come from one record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from regbench.reports import stats
 from regbench.reports.groups import Group
-from regbench.reports.tables import EN_DASH, Cell
+from regbench.reports.tables import EN_DASH, MINUS, Cell
 
 DECIMALS = {"%": 2, "pp": 2, "nats": 4}  # pp: percentage points
 
@@ -16,8 +16,8 @@ DECIMALS = {"%": 2, "pp": 2, "nats": 4}  # pp: percentage points
 class Record:
     """A mean with its 95 % interval (low, high) over `seeds`, or the status that says why there is none.
 
-    status: done, failed (a member failed), not run (no row), absent (nothing to say; the notes say why), reference
-    (the row that others are compared with). `p` is uncorrected, `p_holm` corrected within the table.
+    status: done, failed (a member failed), not run (no row), absent (the notes say why), reference (the row
+    that others are compared with). `p` is uncorrected, `p_holm` corrected within the table.
     """
 
     method: str
@@ -41,15 +41,27 @@ class Record:
 
     def as_dict(self) -> dict:
         """The CSV fields that every table shares."""
-        keys = ("method", "metric", "protocol", "unit", "status", "mean", "low", "high", "seeds", "failed_seeds")
-        note = "; ".join(self.notes)
-        return {key: getattr(self, key) for key in keys} | {"n": len(self.seeds), "p": self.p, "note": note}
+        names = (
+            "method",
+            "metric",
+            "protocol",
+            "unit",
+            "status",
+            "mean",
+            "low",
+            "high",
+            "seeds",
+            "failed_seeds",
+            "p",
+        )
+        fields = {name: getattr(self, name) for name in names}
+        return fields | {"n": len(self.seeds), "note": "; ".join(self.notes)}
 
 
 def measured(
     group: Group | None, blank: Record, value: Callable[[dict], float | None], paper_value: str | None = None
 ) -> Record:
-    """Fill `blank` with the mean of `value(row)` over the group; a row that gives None makes the record absent."""
+    """Fill `blank` with the mean of `value(row)` over the group; a None makes the record absent."""
     blank = replace(blank, paper_value=paper_value)
     unavailable = _unavailable(group, blank)
     if unavailable:
@@ -101,17 +113,26 @@ def corrected(records: Sequence[Record]) -> list[Record]:
     return [replace(record, p_holm=p) for record, p in zip(records, p_values, strict=True)]
 
 
-def cell(record: Record, footnotes: Iterable[str] = ()) -> Cell:
-    """How a record is printed: `99.12 ± 0.08`, a difference as `+0.10 [−0.11, +0.31], p = 0.52` (Holm)."""
-    notes = (*record.notes, *footnotes)
+def cell(record: Record) -> Cell:
+    """How a record is printed: `99.12 ± 0.08`, a difference as `+0.10 [-0.11, +0.31], p = 0.520` (Holm)."""
     fixed = {"failed": "X", "not run": "not run", "absent": EN_DASH, "reference": "reference"}
     if record.status in fixed:
-        return Cell(fixed[record.status], notes)
+        return Cell(fixed[record.status], record.notes)
     if record.comparison is not None:
-        return Cell(_difference_text(record), notes)
+        return Cell(_difference_text(record), record.notes)
     text = number(record.mean, record.unit)
     half_width = EN_DASH if record.high is None else number(record.high - record.mean, record.unit)
-    return Cell(f"{text} ± {half_width}", notes)
+    return Cell(f"{text} ± {half_width}", record.notes)
+
+
+def count_cell(group: Group | None, most: int = 0) -> Cell:
+    """How many trainings stand behind a line; a footnote where a better covered line has `most`."""
+    if group is None:
+        return Cell("0")
+    if group.failed:
+        return Cell(f"{len(group.done)} (+ {len(group.failed)} failed)")
+    note = f"fewer seeds than the best-covered row, which has {most}"
+    return Cell(str(len(group.done)), (note,) if len(group.done) < most else ())
 
 
 def number(value: float, unit: str, signed: bool = False) -> str:
@@ -119,11 +140,11 @@ def number(value: float, unit: str, signed: bool = False) -> str:
     text = f"{value:.{DECIMALS[unit]}f}"
     if float(text) == 0:
         return text.removeprefix("-")
-    return text.replace("-", "−") if value < 0 else "+" * signed + text
+    return text.replace("-", MINUS) if value < 0 else "+" * signed + text
 
 
 def p_text(p: float | None) -> str:
-    """`p = 0.52`, `p < 0.001`, or an en dash where there was no test."""
+    """`p = 0.520`, `p < 0.001`, or an en dash where there was no test."""
     if p is None:
         return f"p = {EN_DASH}"
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
@@ -141,7 +162,9 @@ def _unavailable(group: Group | None, blank: Record) -> Record | None:
         return replace(blank, status="not run")
     if group.failed:
         note = f"{blank.method}: {group.failure}"
-        return replace(blank, status="failed", failed_seeds=group.failed_seeds, seeds=group.seeds, notes=(note,))
+        return replace(
+            blank, status="failed", failed_seeds=group.failed_seeds, seeds=group.seeds, notes=(note,)
+        )
     return None
 
 

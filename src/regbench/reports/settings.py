@@ -8,7 +8,7 @@ from regbench.reports.groups import Group
 
 
 def title_settings(rows: Sequence[dict], groups: Iterable[Group]) -> str:
-    """`n = 5, budget quick, device cpu, 5 epochs, 55,000 training images`, for rows that share their settings."""
+    """`n = 5, budget quick, device cpu, 5 epochs, 55,000 training images`, for rows that share them."""
     config = rows[0]["config"]
     return ", ".join(
         [

@@ -1,7 +1,7 @@
 """Intervals and tests over independently seeded trainings.
 
-Standard deviations have ddof=1. What the data cannot give (fewer than two values, or no spread at all) is `None`,
-never NaN: a t statistic over a spread of zero says nothing.
+Standard deviations have ddof=1. What the data cannot give (fewer than two values, or no spread at all) is
+`None`, never NaN: a t statistic over a spread of zero says nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class Comparison:
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
     """Mean and t-interval of `values` (n,), in their own unit.
 
-    No interval when n == 1 or when all values are equal. Raises UserError when `values` is empty or not finite.
+    No interval when n == 1 or when all values are equal. Raises UserError when `values` is empty or not
+    finite.
     """
     array = _finite(values, "values")
     if array.size < 2 or _no_spread(array, np.abs(array).max()):
@@ -107,8 +108,8 @@ def welch_test(
 ) -> Comparison:
     """Welch's t test of two independent samples (n,) and (m,), with Satterthwaite's degrees of freedom.
 
-    No interval and no p-value when either sample has one value or both have no spread. Raises UserError for an
-    unknown alternative and for a sample that is empty or not finite.
+    No interval and no p-value when either sample has one value or both have no spread. Raises UserError for
+    an unknown alternative and for a sample that is empty or not finite.
     """
     _check_alternative(alternative)
     first, second = _finite(treated, "treated"), _finite(control, "control")
@@ -123,7 +124,7 @@ def welch_test(
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down correction, in the order given. A None was never tested: it stays None and is not counted."""
+    """Holm's step-down correction, in the order given. A None was not tested: it stays and is not counted."""
     tested = sorted((p, index) for index, p in enumerate(p_values) if p is not None)
     if any(not 0 <= p <= 1 for p, _ in tested):
         raise UserError(f"p_values={list(p_values)!r}: every p-value must lie in [0, 1]")
@@ -140,8 +141,8 @@ def smallest_effect(
 ) -> float | None:
     """The smallest true difference that such a comparison would have found with probability `power`.
 
-    In the comparison's own unit, always positive. It takes the observed spread for the true one (noncentral t).
-    None where the comparison has no standard error. Raises UserError for impossible settings.
+    In the comparison's own unit, always positive. It takes the observed spread for the true one (noncentral
+    t). None where the comparison has no standard error. Raises UserError for impossible settings.
     """
     _check_alternative(alternative)
     if not 0 < alpha < power < 1:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from regbench.errors import UserError
 
-EN_DASH = "–"
+EN_DASH = "\u2013"
+MINUS = "\u2212"
 _TEX = {
     "\\": r"\textbackslash{}",
     "±": r"$\pm$",
-    "–": "--",
-    "−": "$-$",
+    EN_DASH: "--",
+    MINUS: "$-$",
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
@@ -35,8 +36,8 @@ class Cell:
 class Table:
     """A printed grid with footnotes at its cells and notes below it.
 
-    `records` is the same content in long form, one dict a value: what the CSV holds. Raises UserError when a row
-    has another width than `columns`.
+    `records` is the same content in long form, one dict a value: what the CSV holds. Raises UserError when a
+    row has another width than `columns`.
     """
 
     title: str
@@ -48,7 +49,9 @@ class Table:
     def __post_init__(self) -> None:
         for index, row in enumerate(self.rows):
             if len(row) != len(self.columns):
-                raise UserError(f"{self.title}: row {index} has {len(row)} cells, needed are {len(self.columns)}")
+                raise UserError(
+                    f"{self.title}: row {index} has {len(row)} cells, needed are {len(self.columns)}"
+                )
 
     @property
     def footnotes(self) -> tuple[str, ...]:
@@ -63,7 +66,7 @@ def to_markdown(table: Table, level: int = 2) -> str:
     lines += [_markdown_line([_marked(cell, table, "[{}]") for cell in row]) for row in table.rows]
     below = [f"- [{number}] {note}" for number, note in enumerate(table.footnotes, 1)]
     below += [f"- {note}" for note in table.notes]
-    return "\n".join(lines + ([""] + below if below else [])) + "\n"
+    return "\n".join([*lines, *([""] if below else []), *below]) + "\n"
 
 
 def to_csv(tables: Iterable[Table], fields: Sequence[str]) -> str:

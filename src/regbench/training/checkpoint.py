@@ -39,6 +39,7 @@ class Checkpoint:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             torch.save(state, partial)
             partial.replace(self.path)
+            self.progress_path.write_text(f"{len(epochs)}\n")
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
@@ -72,9 +73,15 @@ class Checkpoint:
         _restore_random_state(model, state["random"])
         return state["epochs"]
 
+    @property
+    def progress_path(self) -> Path:
+        """A file with the number of finished epochs, for whoever shows the progress of many members."""
+        return self.path.with_suffix(".epoch")
+
     def remove(self) -> None:
         """Delete the file: the member has its row."""
         self.path.unlink(missing_ok=True)
+        self.progress_path.unlink(missing_ok=True)
 
 
 def _device(model: nn.Module) -> torch.device:

@@ -17,7 +17,11 @@ Record = dict[str, Any]
 
 
 class Diverged(Exception):
-    """The loss is no longer a number."""
+    """The loss is no longer a number. `records` are those of the epochs before."""
+
+    def __init__(self, message: str, records: list[Record]):
+        super().__init__(message)
+        self.records = records
 
 
 def fit(
@@ -48,7 +52,7 @@ def fit(
         order = data_order(len(data.train), seed, epoch)
         train = train_epoch(model, regularizer, task, data.train, optimizer, order.split(batch_size), on_step)
         if not math.isfinite(train["loss"]):
-            raise Diverged(f"loss became {train['loss']} in epoch {epoch}")
+            raise Diverged(f"loss became {train['loss']} in epoch {epoch}", records)
         record: Record = {"epoch": epoch, "train": train, "measures": {"train": regularizer.measurements()}}
         record |= evaluate(model, regularizer, task, data, record["measures"])
         record["seconds"] = round(time.perf_counter() - start, 3)

@@ -1,0 +1,125 @@
+"""PB-EDropout's Figure 1: accuracy over epochs, in training and on images that do not train."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from regbench.errors import UserError
+from regbench.reports import stats
+from regbench.reports.groups import Group, check_same, make_group
+from regbench.reports.methods import DATASETS, PB_FULL, PB_MASK, Method, dataset_of, regularizer_of
+from regbench.reports.settings import title_settings
+from regbench.reports.style import STYLES, new_figure, save
+
+SPLITS = {"test": "Test accuracy", "heldout": "Held-out accuracy"}
+NOTE = (
+    "Lines: mean over seeds; bands: 95 % t-interval at each epoch. Training accuracy is the running mean\n"
+    "over the epoch with the dropout layer active; Mask and Full share their training, so it is drawn once."
+)
+
+
+def draw_curves(rows: Sequence[dict], path: str | Path, budget: str, split: str = "test") -> Path:
+    """Draw Figure 1 as a PNG: a line of two panels per dataset, accuracy in percent over epochs.
+
+    Methods without rows are left out; failed members are not drawn but counted in the panels' heading.
+    Raises UserError when the budget has no finished row, for an unknown split, and for rows that differ in a
+    setting.
+    """
+    if split not in SPLITS:
+        raise UserError(f"split={split!r}: allowed are {', '.join(SPLITS)}")
+    drawn = {method.regularizer for method in STYLES}
+    chosen = [row for row in rows if row["budget"] == budget and regularizer_of(row) in drawn]
+    present = {dataset_of(row) for row in chosen if row["status"] == "done"}
+    names = [name for name in DATASETS if name in present]
+    if not names:
+        raise UserError(f"budget={budget!r}: no finished row to draw; there are budgets {_budgets(rows)}")
+    figure = new_figure(10, 3.7 * len(names) + 1.3)
+    body, foot = figure.subfigures(2, 1, height_ratios=[3.7 * len(names), 1.0])
+    for name, part in zip(names, body.subfigures(len(names), 1, squeeze=False)[:, 0], strict=True):
+        _draw_dataset(part, name, [row for row in chosen if dataset_of(row) == name], split)
+    _draw_foot(foot, body)
+    return save(figure, path)
+
+
+def _draw_dataset(part, name: str, rows: list[dict], split: str) -> None:
+    check_same(rows, f"Figure 1, {name}", ignore=("seed", "regularizer"))
+    rows = sorted(rows, key=lambda row: str(row["id"]))
+    groups = {
+        method: make_group(members, f"Figure 1, {name}, {method.regularizer}")
+        for method in STYLES
+        if (members := [row for row in rows if regularizer_of(row) == method.regularizer])
+    }
+    part.suptitle(_heading(name, rows, groups), fontsize=10)
+    training, evaluation = part.subplots(1, 2)
+    for method, group in groups.items():
+        if group.done and method is not PB_MASK:
+            _draw_line(training, method, group, ("train",))
+        if group.done:
+            _draw_line(evaluation, method, group, (split, method.mode))
+    for axes, label in ((training, "Training accuracy"), (evaluation, SPLITS[split])):
+        axes.set(title=label, xlabel="epoch", ylabel="accuracy (%)")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+
+
+def _heading(name: str, rows: Sequence[dict], groups: dict[Method, Group]) -> str:
+    failed = [f"{m.label} {len(g.failed)}" for m, g in groups.items() if g.failed and m is not PB_MASK]
+    text = f"{DATASETS[name]}: {title_settings(rows, groups.values())}"
+    return text + (f"\nfailed members, not drawn: {', '.join(failed)}" if failed else "")
+
+
+def _draw_line(axes: Axes, method: Method, group: Group, place: tuple[str, ...]) -> None:
+    epochs, estimates = curve(group, place)
+    means = [estimate.mean for estimate in estimates]
+    style = STYLES[method]
+    marker = style.marker if len(epochs) <= 30 else None
+    axes.plot(
+        epochs,
+        means,
+        color=style.color,
+        linestyle=style.dash,
+        marker=marker,
+        markersize=4,
+        label=method.label,
+    )
+    if any(estimate.half_width is not None for estimate in estimates):
+        low = [estimate.mean if estimate.low is None else estimate.low for estimate in estimates]
+        high = [estimate.mean if estimate.high is None else estimate.high for estimate in estimates]
+        axes.fill_between(epochs, low, high, color=style.color, alpha=0.12, linewidth=0)
+
+
+def curve(group: Group, place: tuple[str, ...]) -> tuple[list[int], list[stats.Estimate]]:
+    """The epochs, and at each of them the accuracy in percent over the group's seeds.
+
+    `place` leads to the metrics in an epoch's entry: ("train",) or a split and a mode.
+    """
+    values: dict[int, list[float]] = {}
+    for row in group.done:
+        for entry in row["epochs"]:
+            metrics = entry
+            for key in place:
+                metrics = metrics[key]
+            values.setdefault(entry["epoch"], []).append(100 * metrics["accuracy"])
+    return sorted(values), [stats.mean_interval(values[epoch]) for epoch in sorted(values)]
+
+
+def _draw_foot(foot, body) -> None:
+    found = {}
+    for axes in body.get_figure(root=True).axes:
+        found |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    labels = [method.label + _also(method) for method in STYLES if method.label in found]
+    handles = [found[method.label] for method in STYLES if method.label in found]
+    foot.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, fontsize=9)
+    foot.text(0.5, 0.05, NOTE, ha="center", va="bottom", fontsize=8)
+
+
+def _also(method: Method) -> str:
+    return " (training: also Mask)" if method is PB_FULL else ""
+
+
+def _budgets(rows: Iterable[dict]) -> str:
+    return ", ".join(sorted({row["budget"] for row in rows})) or "none"

@@ -1,0 +1,92 @@
+"""The words around Table 1: how to read it, what a budget means, and the lines below each table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+
+from regbench.reports import stats
+from regbench.reports.methods import DATASETS
+from regbench.reports.records import Record, number
+from regbench.reports.settings import devices, image_count
+from regbench.reports.tables import EN_DASH, Table, to_markdown
+
+STANDARD_TRAIN_IMAGES = {"mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000}
+GUIDE = """# Table 1: PB-EDropout and its controls
+
+How to read this:
+
+- The question: does PB-EDropout help a five-layer CNN, and is it the *energy* that helps? Random patches
+  is the control: it drops as many patches, chosen at random. Only a difference to it speaks for energies.
+- `n` counts independently seeded trainings. `±` and `[ , ]` are 95 % t-intervals over them.
+- Protocol `paper` reports the epoch with the best test accuracy, as the paper seems to do; protocol
+  `held-out` reports the epoch with the best accuracy on held-out images. Both print the test split. Each
+  evaluation mode picks its own epoch; ties go to the earlier one.
+- The loss is the test loss at that same epoch. The paper does not say at which epoch its loss is taken;
+  its baseline's 1.195 on CIFAR-10 looks like the loss at the best-accuracy epoch.
+- The held-out images never train, so every row trains on fewer images than the paper did.
+- The paper states neither epochs, batch size, optimizer, learning rate, widths nor a number of trainings:
+  the epochs and training images in a table's title are our choice.
+- Differences are in percentage points (pp), paired by seed; p is two-sided and Holm-corrected over all
+  differences of its own table. Mask and Full are two readings of the same trainings.
+- Mask % is counted on the masks applied in that evaluation mode.
+- `X`: a training failed (its footnote says why). `not run`: no row. An en dash: nothing to print.
+- Tables of different budgets are never mixed.
+"""
+BUDGET_NOTES = {
+    "paper": "The full-size runs. The paper does not state its epochs, so their number is our choice.",
+    "quick": "`quick` is not a reproduction: it trains for less than a comparison with the paper's numbers "
+    "needs. It shows how the methods compare with each other after the same short training.",
+    "smoke": "`smoke` only shows that everything runs. Its numbers say nothing about a method.",
+}
+
+
+def page(sections: dict[str, list[Table]], rows: Sequence[dict]) -> str:
+    """The Markdown page: the guide, then one section per budget with its tables."""
+    parts = [GUIDE]
+    for budget, tables in sections.items():
+        names = ", ".join(devices(row for row in rows if row["budget"] == budget))
+        intro = [f"## Budget `{budget}`", BUDGET_NOTES.get(budget), f"Devices: {names}."]
+        parts.append("\n\n".join(text for text in intro if text) + "\n")
+        parts += [to_markdown(table, level=3) for table in tables]
+    if not sections:
+        parts.append("Not run: there is no row yet (n = 0).\n")
+    return "\n".join(parts)
+
+
+def images_note(dataset: str, settings: dict) -> str:
+    """How many images trained and how many were held out, against the standard training split."""
+    held_out = image_count(settings.get("heldout_images"))
+    note = f"Trained on {image_count(settings.get('train_images'))} images, {held_out} held out"
+    standard = STANDARD_TRAIN_IMAGES.get(dataset)
+    if standard is None:
+        return f"{note}; the paper has no numbers for {DATASETS[dataset]}."
+    return f"{note}; the standard training split has {standard:,} and the paper mentions no images held out."
+
+
+def gap_note(accuracies: Iterable[tuple[Record, Record]]) -> str:
+    """The selection gap over pairs (accuracy by protocol paper, by protocol held-out)."""
+    gaps = [paper.mean - held_out.mean for paper, held_out in accuracies if paper.status == "done"]
+    if not gaps:
+        return f"Selection gap: {EN_DASH} (no row has a mean)."
+    mean = number(fmean(gaps), "pp", signed=True)
+    return (
+        f"Selection gap (accuracy by protocol paper minus accuracy by protocol held-out): {mean} pp, "
+        f"mean over {len(gaps)} row{'s' * (len(gaps) != 1)}."
+    )
+
+
+def power_note(differences: Sequence[Record], tests: int) -> str:
+    """What the differences to the baseline could have shown; `tests` counts the Holm family."""
+    parts = []
+    for record in differences:
+        if record.p is not None:
+            alone = stats.smallest_effect(record.comparison)
+            first_step = stats.smallest_effect(record.comparison, alpha=0.05 / tests)
+            parts.append(f"{record.method} {number(alone, 'pp')} ({number(first_step, 'pp')})")
+    if not parts:
+        return f"Smallest difference to the baseline that these runs could have shown: {EN_DASH} (no test)."
+    return (
+        "Smallest difference to the baseline that these runs could have shown at 80 % power, in pp, two-sided "
+        f"at 0.05 uncorrected (in brackets: at Holm's first step over {tests} tests): {', '.join(parts)}."
+    )
