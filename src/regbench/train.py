@@ -239,4 +239,7 @@ def run() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    # As a module of its own name, not `__main__`: launchers pickle the task by reference then.
+    from regbench import train as module
+
+    sys.exit(module.run())

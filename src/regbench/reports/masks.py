@@ -16,7 +16,7 @@ from regbench.reports.style import new_figure, save
 
 ARTIFACT = f"{SITE}/ema"
 COLUMNS = 16  # channels in a line of the picture
-# What the two pictures show, their colours, and the words at the ends of the scale where it has only two values.
+# What the two pictures show, their colours, and the names of the values where there are only two.
 MAPS = (
     ("share of training masks that kept the patch", "viridis", ()),
     ("kept at inference (MASK mode)", "gray", ("dropped", "kept")),

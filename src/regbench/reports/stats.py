@@ -18,6 +18,7 @@ from regbench.errors import UserError
 ALTERNATIVES = ("two-sided", "greater", "less")
 # Accuracies are ratios of counts: differences that are equal on paper differ by rounding in floating point.
 RELATIVE_ROUNDING = 1e-12
+QUADRATURE_NODES = 400
 
 
 @dataclass(frozen=True)
@@ -149,18 +150,29 @@ def smallest_effect(
         raise UserError(f"alpha={alpha}, power={power}: 0 < alpha < power < 1 is needed")
     if comparison.standard_error is None or comparison.degrees is None:
         return None
-    degrees, two_sided = comparison.degrees, alternative == "two-sided"
-    critical = float(special.stdtrit(degrees, 1 - alpha / (2 if two_sided else 1)))
+    tails = 2 if alternative == "two-sided" else 1
+    critical = float(special.stdtrit(comparison.degrees, 1 - alpha / tails))
 
     def shortfall(shift: float) -> float:
-        upper = 1 - special.nctdtr(degrees, shift, critical)
-        lower = special.nctdtr(degrees, shift, -critical) if two_sided else 0.0
-        return float(upper + lower) - power
+        return _power(shift, critical, comparison.degrees, tails) - power
 
     high = 1.0
     while shortfall(high) < 0:
         high *= 2
     return float(optimize.brentq(shortfall, 0.0, high)) * comparison.standard_error
+
+
+def _power(shift: float, critical: float, degrees: float, tails: int) -> float:
+    """P(T > critical), or P(|T| > critical) for two tails, of a noncentral t; shift in standard errors.
+
+    A normal tail averaged over the distribution of the estimated spread: scipy's nct is NaN in places.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE_NODES)
+    spread = np.sqrt(special.chdtri(degrees, (1 - nodes) / 2) / degrees)
+    chance = special.ndtr(shift - critical * spread)
+    if tails == 2:
+        chance = chance + special.ndtr(-shift - critical * spread)
+    return float(weights @ chance / 2)
 
 
 def _compare(difference, error, degrees, n, m, alternative, confidence) -> Comparison:

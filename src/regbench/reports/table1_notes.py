@@ -87,6 +87,7 @@ def power_note(differences: Sequence[Record], tests: int) -> str:
     if not parts:
         return f"Smallest difference to the baseline that these runs could have shown: {EN_DASH} (no test)."
     return (
-        "Smallest difference to the baseline that these runs could have shown at 80 % power, in pp, two-sided "
-        f"at 0.05 uncorrected (in brackets: at Holm's first step over {tests} tests): {', '.join(parts)}."
+        "Smallest difference to the baseline that these runs could have shown at 80 % power, in pp, "
+        "two-sided at 0.05 uncorrected "
+        f"(in brackets: at Holm's first step of {tests} tests): {', '.join(parts)}."
     )
