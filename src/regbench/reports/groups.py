@@ -31,7 +31,8 @@ class Group:
         """Why members failed, with their seeds; empty when none did."""
         if not self.failed:
             return ""
-        reasons = "; ".join(f"seed {row['seed']}: {row['reason']}" for row in self.failed)
+        # A reason may be an exception's text: on one line, it cannot break a table.
+        reasons = "; ".join(f"seed {row['seed']}: {' '.join(row['reason'].split())}" for row in self.failed)
         return f"{len(self.failed)} of {len(self.done) + len(self.failed)} members failed ({reasons})"
 
     def per_seed(self, value: Callable[[dict], float]) -> dict[int, float]:

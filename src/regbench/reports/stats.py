@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import optimize, special
@@ -167,12 +168,17 @@ def _power(shift: float, critical: float, degrees: float, tails: int) -> float:
 
     A normal tail averaged over the distribution of the estimated spread: scipy's nct is NaN in places.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE_NODES)
+    nodes, weights = _quadrature()
     spread = np.sqrt(special.chdtri(degrees, (1 - nodes) / 2) / degrees)
     chance = special.ndtr(shift - critical * spread)
     if tails == 2:
         chance = chance + special.ndtr(-shift - critical * spread)
     return float(weights @ chance / 2)
+
+
+@cache
+def _quadrature() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(QUADRATURE_NODES)
 
 
 def _compare(difference, error, degrees, n, m, alternative, confidence) -> Comparison:

@@ -111,7 +111,7 @@ def _table(dataset: str, rows: list[dict], paper_numbers: PaperNumbers) -> Table
     ]
     most = max(len(group.done) for group in groups.values())
     return Table(
-        title=f"{DATASETS[dataset]}: {title_settings(rows, groups.values())}",
+        title=f"Table 1, {DATASETS[dataset]}: {title_settings(rows, groups.values())}",
         columns=COLUMNS,
         rows=tuple(_cells(line, most) for line in lines),
         notes=_notes(dataset, rows[0]["config"]["dataset"], lines),

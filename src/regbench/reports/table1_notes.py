@@ -28,7 +28,7 @@ How to read this:
 - The paper states neither epochs, batch size, optimizer, learning rate, widths nor a number of trainings:
   the epochs and training images in a table's title are our choice.
 - Differences are in percentage points (pp), paired by seed; p is two-sided and Holm-corrected over all
-  differences of its own table. Mask and Full are two readings of the same trainings.
+  differences of its own table, the intervals are not. Mask and Full are two readings of the same trainings.
 - Mask % is counted on the masks applied in that evaluation mode.
 - `X`: a training failed (its footnote says why). `not run`: no row. An en dash: nothing to print.
 - Tables of different budgets are never mixed.

@@ -63,8 +63,8 @@ def to_markdown(table: Table, level: int = 2) -> str:
     """The table under a heading of the given level, its footnotes and notes as a list below."""
     lines = [f"{'#' * level} {table.title}", "", _markdown_line(table.columns)]
     lines.append("|" + "|".join([" :--- "] + [" ---: "] * (len(table.columns) - 1)) + "|")
-    lines += [_markdown_line([_marked(cell, table, "[{}]") for cell in row]) for row in table.rows]
-    below = [f"- [{number}] {note}" for number, note in enumerate(table.footnotes, 1)]
+    lines += [_markdown_line([_marked(cell, table) for cell in row]) for row in table.rows]
+    below = [f"- <sup>{number}</sup> {note}" for number, note in enumerate(table.footnotes, 1)]
     below += [f"- {note}" for note in table.notes]
     return "\n".join([*lines, *([""] if below else []), *below]) + "\n"
 
@@ -101,8 +101,9 @@ def _numbers(cell: Cell, table: Table) -> list[int]:
     return [table.footnotes.index(note) + 1 for note in dict.fromkeys(cell.footnotes)]
 
 
-def _marked(cell: Cell, table: Table, form: str) -> str:
-    return " ".join([cell.text, *(form.format(number) for number in _numbers(cell, table))])
+def _marked(cell: Cell, table: Table) -> str:
+    numbers = ",".join(map(str, _numbers(cell, table)))
+    return cell.text + (f" <sup>{numbers}</sup>" if numbers else "")
 
 
 def _markdown_line(texts: Sequence[str]) -> str:
