@@ -7,7 +7,6 @@ import base64
 import logging
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +49,7 @@ def train(cfg: DictConfig) -> None:
     if not missing:
         return
     store.check_writable(cfg.experiment_name)
+    origin = provenance(device)  # now: the sources may change while this process trains
     data = load_data(cfg, device)
     build(missing[0], data, device)  # a wrong placement or patch size is said before any tracking or training
     tracker = start_tracker(cfg, missing)
@@ -60,8 +60,10 @@ def train(cfg: DictConfig) -> None:
                 log.warning("%s is being trained by another process: skipped here", member.label)
             elif cfg.retry_failed or not store.has(member.id):
                 checkpoint = Checkpoint(checkpoint_path(cfg, member), member.id)
-                rows.append(train_member(member, cfg, data, device, tracker, checkpoint))
-                store.write(rows[-1])
+                row = train_member(member, cfg, data, device, tracker, checkpoint)
+                row["provenance"] = {**origin, "seconds": seconds(row)}
+                store.write(row)
+                rows.append(row)
                 checkpoint.remove()
     tracker.finish([(row["seed"], row["strength"], row["status"], row["reason"]) for row in rows], SUMMARY)
     report_failures(rows)
@@ -78,13 +80,14 @@ def train_member(
     tracker: Tracker,
     checkpoint: Checkpoint,
 ) -> dict[str, Any]:
-    """Train one member, from its checkpoint where there is one; returns its row, also where it failed."""
-    start = time.perf_counter()
+    """Train one member, from its checkpoint where there is one; returns its row (less provenance), also if it failed."""
     model, regularizer, optimizer = build(member, data, device)
     settings = member.config
     steps = -(-len(data.train) // settings["task"]["batch_size"])
     status, reason, artifacts, epochs = "done", "", {}, []
-    with tqdm(total=steps * settings["epochs"], desc=member.label, unit="step", disable=not cfg.progress) as bar:
+    with tqdm(
+        total=steps * settings["epochs"], desc=member.label, unit="step", disable=not cfg.progress
+    ) as bar:
 
         def on_epoch(record: dict[str, Any]) -> None:
             bar.n = steps * record["epoch"]
@@ -110,7 +113,6 @@ def train_member(
         except (Diverged, torch.OutOfMemoryError) as error:
             status, reason, epochs = "failed", str(error).splitlines()[0], getattr(error, "records", [])
             log.error("%s failed: %s", member.label, reason)
-    trained = round(sum(record["seconds"] for record in epochs), 3)
     return {
         "id": member.id,
         "experiment": cfg.experiment_name,
@@ -122,7 +124,6 @@ def train_member(
         "config": settings,
         "epochs": epochs,
         "artifacts": {name: pack_array(array) for name, array in artifacts.items()},
-        "provenance": {**provenance(device), "seconds": trained or round(time.perf_counter() - start, 3)},
     }
 
 
@@ -138,7 +139,9 @@ def build(
     regularizer.attach(model, shape)
     model.to(device=device, memory_format=torch.channels_last)
     optimizer = make("task.optimizer", settings["task"]["optimizer"], params=model.parameters())
-    torch.manual_seed(member.seed + 1)  # the noise of training does not depend on how many draws the weights took
+    torch.manual_seed(
+        member.seed + 1
+    )  # the noise of training does not depend on how many draws the weights took
     return model, regularizer, optimizer
 
 
@@ -155,6 +158,11 @@ def make(key: str, config: dict[str, Any], **context: Any) -> Any:
             raise cause from None
         reason = str(error.__cause__ or error).splitlines()[0]
         raise UserError(f"{key}: {settings.get('_target_')} cannot be made ({reason})") from error
+
+
+def seconds(row: dict[str, Any]) -> float:
+    """Training and evaluation time of a row's epochs, those before a resume included."""
+    return round(sum(record["seconds"] for record in row["epochs"]), 3)
 
 
 def checkpoint_path(cfg: DictConfig, member: Member) -> Path:

@@ -40,7 +40,9 @@ def keep_count(keep: float, n_patches: int) -> int:
         raise UserError(f"keep={keep} is not allowed: the share of patches that stay lies in (0, 1]")
     kept = int(np.floor(keep * n_patches + 1e-9))
     if kept < 1:
-        raise UserError(f"keep={keep} keeps none of {n_patches} patches: at least {1 / n_patches:.4f} is needed")
+        raise UserError(
+            f"keep={keep} keeps none of {n_patches} patches: at least {1 / n_patches:.4f} is needed"
+        )
     return kept
 
 
@@ -111,18 +113,37 @@ def _lowest_shape(scores: Tensor, count: int) -> Tensor:
     return torch.empty_like(scores, dtype=torch.bool)
 
 
-def gaussian_noise(shape: tuple[int, ...], device: torch.device) -> Tensor:
-    """Standard normal float32 noise.
+# Random draws are custom operators too: torch.compile then keeps them as they are, draw for draw.
+@torch.library.custom_op("regbench::gaussian_noise", mutates_args=(), tags=torch.Tag.nondeterministic_seeded)
+def gaussian_noise(like: Tensor, copies: int, std: float) -> Tensor:
+    """Normal float32 noise of mean 0 and standard deviation `std`, (copies, *like.shape), on the device of `like`.
 
     On a CPU, torch draws normals on one thread and dearly. There, 16 random bits choose one of 65,536 equally
-    likely quantiles of the normal distribution instead (|z| < 4.4), at half the cost.
+    likely quantiles of the normal distribution instead (up to 4.3 standard deviations), at half the cost.
     """
-    if device.type != "cpu":
-        return torch.randn(shape, device=device)
-    size = int(np.prod(shape))
+    shape = (copies, *like.shape)
+    if like.device.type != "cpu":
+        return torch.randn(shape, device=like.device).mul_(std)
+    size = copies * like.numel()
     bits = torch.empty((size + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
     index = bits.view(torch.int16)[:size].to(torch.int32).bitwise_and_(0xFFFF)
-    return torch.index_select(_normal_quantiles(), 0, index).view(shape)
+    return torch.index_select(_normal_quantiles() * std, 0, index).view(shape)
+
+
+@gaussian_noise.register_fake
+def _gaussian_noise_shape(like: Tensor, copies: int, std: float) -> Tensor:
+    return like.new_empty((copies, *like.shape), dtype=torch.float32)
+
+
+@torch.library.custom_op("regbench::random_integers", mutates_args=(), tags=torch.Tag.nondeterministic_seeded)
+def random_integers(like: Tensor, shape: list[int]) -> Tensor:
+    """Uniform int32 from 0 to 2^31 - 1, on the device of `like`."""
+    return torch.empty(shape, dtype=torch.int32, device=like.device).random_()
+
+
+@random_integers.register_fake
+def _random_integers_shape(like: Tensor, shape: list[int]) -> Tensor:
+    return like.new_empty(shape, dtype=torch.int32)
 
 
 @functools.cache

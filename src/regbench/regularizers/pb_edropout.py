@@ -74,9 +74,17 @@ def patch_energy(patches: Tensor, alpha: Tensor | float, beta: float, eps: float
     Returns:
         (...) energies, float32 or wider.
     """
-    inverse = patches.float() if patches.dtype in (torch.float16, torch.bfloat16) else patches
-    inverse = inverse.abs().clamp_(min=eps).reciprocal_()
-    return alpha * sum_patches(inverse) + beta * _pair_products(inverse)
+    return _energy_of_magnitudes(widen(patches).abs(), alpha, beta, eps)
+
+
+def _energy_of_magnitudes(magnitudes: Tensor, alpha: Tensor | float, beta: float, eps: float) -> Tensor:
+    inverse = magnitudes.clamp(min=eps).reciprocal_()
+    return (alpha * sum_patches(inverse)).add_(_pair_products(inverse), alpha=beta)
+
+
+def widen(x: Tensor) -> Tensor:
+    """Half precision as float32: 1/eps and its square do not fit in 16 bits."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def _pair_products(values: Tensor) -> Tensor:
@@ -112,12 +120,12 @@ def standardized_log_energy(energy: Tensor) -> Tensor:
     return centred / log_energy.std(-1, keepdim=True).clamp_(min=1e-6)
 
 
-def propose(scores: Tensor, noise: Tensor, noise_std: float, dropped: int) -> Tensor:
-    """Candidate masks (Algorithm 1, line 6): the `dropped` lowest of scores + noise_std * noise.
+def propose(scores: Tensor, noise: Tensor, dropped: int) -> Tensor:
+    """Candidate masks (Algorithm 1, line 6): the `dropped` lowest of scores + noise.
 
-    (C, N, L) scores, (S, C, N, L) standard normal noise -> bool (S, C, N, L), True where a patch is dropped.
+    (C, N, L) scores, (S, C, N, L) noise -> bool (S, C, N, L), True where a patch is dropped.
     """
-    return lowest(torch.add(scores, noise, alpha=noise_std), dropped)
+    return lowest(scores + noise, dropped)
 
 
 def removed_mass(mass: Tensor, dropped: Tensor) -> Tensor:
@@ -200,15 +208,24 @@ class PBEDropout2d(nn.Module):
         _require("noise_std", noise_std, noise_std >= 0.0 and math.isfinite(noise_std), "0 or more")
         _require("eps", eps, eps > 0.0 and math.isfinite(eps), "more than 0")
         _require("variant", variant, variant in ("printed", "standardized"), "printed, standardized")
-        _require("feedback_from", feedback_from, feedback_from in ("candidates", "mutated"), "candidates, mutated")
+        _require(
+            "feedback_from", feedback_from, feedback_from in ("candidates", "mutated"), "candidates, mutated"
+        )
         self.channels, self.patch_size, self.keep = channels, patch_size, keep
-        self.population, self.mutation, self.feedback, self.ema_decay = population, mutation, feedback, ema_decay
+        self.population, self.mutation, self.feedback, self.ema_decay = (
+            population,
+            mutation,
+            feedback,
+            ema_decay,
+        )
         self.beta, self.c, self.noise_std, self.eps = beta, c, noise_std, eps
         self.variant, self.feedback_from = variant, feedback_from
         self._mode = "full"
         self.register_buffer("proxy", torch.ones(()))  # G_t
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # t
-        self.register_buffer("ema", torch.zeros(channels, 0))  # (C, L), share of training masks that kept a patch
+        self.register_buffer(
+            "ema", torch.zeros(channels, 0)
+        )  # (C, L), share of training masks that kept a patch
         self.register_buffer("patch_counts", torch.zeros(3, dtype=torch.int64))  # dropped, all, Pr = 0
         self.register_buffer("mass_sums", torch.zeros(2))  # L1 activation mass: removed, all
         if map_size is not None:
@@ -229,7 +246,9 @@ class PBEDropout2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() != 4 or x.shape[1] != self.channels:
-            raise UserError(f"input of shape {tuple(x.shape)}: PBEDropout2d was made for (N, {self.channels}, H, W)")
+            raise UserError(
+                f"input of shape {tuple(x.shape)}: PBEDropout2d was made for (N, {self.channels}, H, W)"
+            )
         grid = self._size_for(x.shape[2], x.shape[3])
         if self.training:
             with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
@@ -258,7 +277,11 @@ class PBEDropout2d(nn.Module):
         removed, mass = self.mass_sums.tolist()
         values = {"masked": dropped / patches} if patches else {}
         if mass:
-            values |= {"zero_probability": zero / patches, "removed_mass": removed / mass, "proxy": self.proxy.item()}
+            values |= {
+                "zero_probability": zero / patches,
+                "removed_mass": removed / mass,
+                "proxy": self.proxy.item(),
+            }
         self.patch_counts.zero_()
         self.mass_sums.zero_()
         return values
@@ -280,24 +303,26 @@ class PBEDropout2d(nn.Module):
     def _select(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Steps 2 to 14 of Algorithm 1 for all channels at once: (N, C, H, W) -> float mask (N, C, H/k, W/k)."""
         self.steps += 1
-        patches = view_patches(x.abs(), self.patch_size)
+        magnitudes = view_patches(widen(x).abs(), self.patch_size)
         alpha = ALPHA_0 * (1.0 + self.feedback * self.proxy)
-        energy = _channels_first(patch_energy(patches, alpha, self.beta, self.eps))
-        mass = _channels_first(sum_patches(patches).to(energy.dtype))
+        energy = _channels_first(_energy_of_magnitudes(magnitudes, alpha, self.beta, self.eps))
+        mass = _channels_first(sum_patches(magnitudes))
         temperature = temperature_at(self.steps, self.c)
         n_patches = energy.shape[-1]
-        noise = gaussian_noise((self.population, *energy.shape), x.device)
+        noise = gaussian_noise(energy, self.population, self.noise_std)
         if self.variant == "standardized":
             energy = standardized_log_energy(energy)
         probabilities = gibbs_probabilities(energy, temperature)
-        scores = probabilities if self.variant == "printed" else torch.log_softmax(energy / -temperature, dim=-1)
-        candidates = propose(scores, noise, self.noise_std, n_patches - keep_count(self.keep, n_patches))
+        scores = (
+            probabilities if self.variant == "printed" else torch.log_softmax(energy / -temperature, dim=-1)
+        )
+        candidates = propose(scores, noise, n_patches - keep_count(self.keep, n_patches))
         candidates, masses, mean_proxy = self._evolve(candidates, mass)
         best = masses.argmin(0)
         dropped = candidates[best, torch.arange(self.channels, device=x.device)]
-        self._observe(dropped, probabilities, masses.gather(0, best[None]), mass, mean_proxy)
-        keep = (~dropped).to(x.dtype).unflatten(2, grid).transpose(0, 1)
-        return keep.contiguous(memory_format=_memory_format(x))
+        keep = (~dropped).to(x.dtype)
+        self._observe(keep, probabilities, masses.gather(0, best[None]), mass, mean_proxy)
+        return keep.unflatten(2, grid).transpose(0, 1).contiguous(memory_format=_memory_format(x))
 
     def _evolve(self, candidates: Tensor, mass: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The masks to choose from, the mass that each removes (S, C), and the mean that moves G."""
@@ -314,13 +339,13 @@ class PBEDropout2d(nn.Module):
         return candidates, masses, masses.mean()
 
     def _observe(
-        self, dropped: Tensor, probabilities: Tensor, removed: Tensor, mass: Tensor, mean_proxy: Tensor
+        self, keep: Tensor, probabilities: Tensor, removed: Tensor, mass: Tensor, mean_proxy: Tensor
     ) -> None:
         """Move G and the average of masks, and count."""
         self.proxy.lerp_(mean_proxy, self.feedback)
-        self.ema.lerp_(1.0 - dropped.float().mean(1), 1.0 - self.ema_decay)
-        zero = probabilities.numel() - probabilities.count_nonzero()
-        self._count(dropped.count_nonzero(), dropped.numel(), zero)
+        self.ema.lerp_(keep.mean(1, dtype=torch.float32), 1.0 - self.ema_decay)
+        patches = keep.numel()
+        self._count(patches - keep.count_nonzero(), patches, patches - probabilities.count_nonzero())
         self.mass_sums += torch.stack([removed.sum() * mass.shape[1] * mass.shape[2], mass.sum()])
 
     def _count(self, dropped: Tensor, patches: int, zero: Tensor | int = 0) -> None:
@@ -341,7 +366,9 @@ def _channels_first(values: Tensor) -> Tensor:
 
 
 def _memory_format(x: Tensor) -> torch.memory_format:
-    return torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    return (
+        torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    )
 
 
 def _require(key: str, value: object, allowed: bool, what: str) -> None:

@@ -21,15 +21,16 @@ import torch
 from torch import Tensor, nn
 
 from regbench.errors import UserError
-from regbench.regularizers.patches import keep_count, lowest, mask_patches, patch_grid
+from regbench.regularizers.patches import keep_count, lowest, mask_patches, patch_grid, random_integers
 
 
-def random_patch_mask(shape: tuple[int, int, int, int], keep: float, device: torch.device) -> Tensor:
-    """Uniformly random patch masks, bool (N, C, rows, columns), K of the patches True in each map."""
-    samples, channels, rows, columns = shape
+def random_patch_mask(x: Tensor, patch_size: int, keep: float) -> Tensor:
+    """Uniformly random patch masks for x, bool (N, C, H/k, W/k), K of the patches True in each map."""
+    samples, channels, height, width = x.shape
+    rows, columns = patch_grid(height, width, patch_size)
     n_patches = rows * columns
-    scores = torch.empty((samples, channels, n_patches), dtype=torch.int32, device=device).random_()
-    return ~lowest(scores, n_patches - keep_count(keep, n_patches)).view(shape)
+    scores = random_integers(x, [samples, channels, n_patches])
+    return ~lowest(scores, n_patches - keep_count(keep, n_patches)).view(samples, channels, rows, columns)
 
 
 class RandomPatch2d(nn.Module):
@@ -58,8 +59,7 @@ class RandomPatch2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
-        grid = patch_grid(x.shape[2], x.shape[3], self.patch_size)
-        keep = random_patch_mask((*x.shape[:2], *grid), self.keep, x.device)
+        keep = random_patch_mask(x, self.patch_size, self.keep)
         masked = mask_patches(x, keep)
         with torch.no_grad():
             self.patch_counts[0] += keep.numel() - keep.count_nonzero()
@@ -74,4 +74,6 @@ class RandomPatch2d(nn.Module):
         removed, mass = self.mass_sums.tolist()
         self.patch_counts.zero_()
         self.mass_sums.zero_()
-        return {"masked": dropped / patches, "removed_mass": removed / mass if mass else 0.0} if patches else {}
+        return (
+            {"masked": dropped / patches, "removed_mass": removed / mass if mass else 0.0} if patches else {}
+        )

@@ -58,7 +58,15 @@ class Checkpoint:
         try:
             state = torch.load(self.path, weights_only=True, map_location="cpu")
             member = state["member"]
-        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+        except (
+            OSError,
+            RuntimeError,
+            EOFError,
+            KeyError,
+            TypeError,
+            ValueError,
+            pickle.UnpicklingError,
+        ) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
                 f"checkpoint {self.path} is corrupt ({reason}): delete it to start this member anew"
