@@ -34,7 +34,11 @@ class Member:
     @property
     def label(self) -> str:
         """A short name for logs."""
-        names = (self.config["dataset"]["name"], self.config["model"]["name"], self.config["regularizer"]["name"])
+        names = (
+            self.config["dataset"]["name"],
+            self.config["model"]["name"],
+            self.config["regularizer"]["name"],
+        )
         return f"{'/'.join(names)} seed {self.seed} [{self.id}]"
 
 

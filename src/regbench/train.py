@@ -85,9 +85,7 @@ def train_member(
     settings = member.config
     steps = -(-len(data.train) // settings["task"]["batch_size"])
     status, reason, artifacts, epochs = "done", "", {}, []
-    with tqdm(
-        total=steps * settings["epochs"], desc=member.label, unit="step", disable=not cfg.progress
-    ) as bar:
+    with tqdm(total=steps * settings["epochs"], desc=member.label, unit="step", disable=not cfg.progress) as bar:
 
         def on_epoch(record: dict[str, Any]) -> None:
             bar.n = steps * record["epoch"]
@@ -139,9 +137,7 @@ def build(
     regularizer.attach(model, shape)
     model.to(device=device, memory_format=torch.channels_last)
     optimizer = make("task.optimizer", settings["task"]["optimizer"], params=model.parameters())
-    torch.manual_seed(
-        member.seed + 1
-    )  # the noise of training does not depend on how many draws the weights took
+    torch.manual_seed(member.seed + 1)  # the noise of training does not depend on how many draws the weights took
     return model, regularizer, optimizer
 
 
@@ -173,9 +169,7 @@ def checkpoint_path(cfg: DictConfig, member: Member) -> Path:
 def load_data(cfg: DictConfig, device: torch.device) -> Splits:
     """The splits of the job's dataset, on the device."""
     prepared = load_prepared(cfg.dataset.name, Path(cfg.paths.data), cfg.download)
-    return load_splits(
-        prepared, cfg.budget.train_images, cfg.budget.heldout_images, cfg.dataset.split_seed, device
-    )
+    return load_splits(prepared, cfg.budget.train_images, cfg.budget.heldout_images, cfg.dataset.split_seed, device)
 
 
 def choose_device(name: str) -> torch.device:

@@ -50,11 +50,7 @@ class Reference:
             alpha = frozen if self.frozen_alpha else 0.1 * (1 + self.feedback * self.proxy)
             self.alphas.append(alpha)
             patches = [
-                [
-                    x[i, channel, r * k : r * k + k, q * k : q * k + k]
-                    for r in range(rows)
-                    for q in range(columns)
-                ]
+                [x[i, channel, r * k : r * k + k, q * k : q * k + k] for r in range(rows) for q in range(columns)]
                 for i in range(samples)
             ]
             energy = torch.tensor([[self.energy(patch, alpha) for patch in sample] for sample in patches])
@@ -80,9 +76,7 @@ class Reference:
             averages.append(average)
             if not self.frozen_alpha:
                 self.proxy = (1 - self.feedback) * self.proxy + self.feedback * average
-            self.ema[channel] = self.ema_decay * self.ema[channel] + (
-                1 - self.ema_decay
-            ) * best.double().mean(0)
+            self.ema[channel] = self.ema_decay * self.ema[channel] + (1 - self.ema_decay) * best.double().mean(0)
             masks[:, channel] = best
         if self.frozen_alpha:
             self.proxy = (1 - self.feedback) * self.proxy + self.feedback * sum(averages) / channels

@@ -129,15 +129,9 @@ def test_gibbs_probabilities_are_a_distribution_that_prefers_low_energy():
     patch_size=st.sampled_from([1, 2, 3]),
     zeros=st.booleans(),
 )
-def test_exactly_k_patches_are_kept_in_every_sample_and_channel(
-    variant, memory_format, keep, patch_size, zeros
-):
+def test_exactly_k_patches_are_kept_in_every_sample_and_channel(variant, memory_format, keep, patch_size, zeros):
     layer = PBEDropout2d(3, patch_size=patch_size, keep=keep, variant=variant).train()
-    x = (
-        torch.full((2, 3, 12, 12), 0.0 if zeros else 1.0)
-        .contiguous(memory_format=memory_format)
-        .requires_grad_()
-    )
+    x = torch.full((2, 3, 12, 12), 0.0 if zeros else 1.0).contiguous(memory_format=memory_format).requires_grad_()
     layer(x).sum().backward()  # the gradient is the mask
     kept = kept_patches(x.grad, layer)
     assert kept.sum(-1).eq(keep_count(keep, (12 // patch_size) ** 2)).all()

@@ -72,9 +72,7 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """
     levels = torch.arange(256, dtype=torch.float64)
     channels = images.flatten(0, 2).unbind(-1)
-    share = torch.stack(
-        [torch.bincount(channel, minlength=256).double() / len(channel) for channel in channels]
-    )
+    share = torch.stack([torch.bincount(channel, minlength=256).double() / len(channel) for channel in channels])
     mean = share @ levels
     variance = share @ levels.square() - mean.square()
     return mean.float(), variance.clamp_(min=1.0).sqrt().float()

@@ -72,9 +72,7 @@ def _read_array(path: Path, expected: dict) -> np.ndarray:
             f"{expected['dtype']} {expected['shape']}: prepare the dataset again"
         )
     if _sha256(array) != expected["sha256"]:
-        raise UserError(
-            f"{path} was altered: its sha256 is not that of dataset.json; prepare the dataset again"
-        )
+        raise UserError(f"{path} was altered: its sha256 is not that of dataset.json; prepare the dataset again")
     return array
 
 

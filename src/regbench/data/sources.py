@@ -22,9 +22,7 @@ def digits() -> Prepared:
 
     bunch = load_digits()
     small = np.round(bunch.images * (255 / 16)).astype(np.uint8)
-    images = np.stack(
-        [np.asarray(Image.fromarray(i).resize((16, 16), Image.Resampling.BILINEAR)) for i in small]
-    )
+    images = np.stack([np.asarray(Image.fromarray(i).resize((16, 16), Image.Resampling.BILINEAR)) for i in small])
     labels = bunch.target.astype(np.int64)
     # The digits are ordered by writer: a fixed shuffle, so that the test has all of them.
     order = np.random.default_rng(0).permutation(len(images))

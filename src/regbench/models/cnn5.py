@@ -40,9 +40,7 @@ class CNN5(nn.Module):
         channels, height, width = input_shape
         side = (min(height, width) - 4) // 2 ** len(set(pooled))
         if side < 1:
-            raise UserError(
-                f"input of {height}x{width} is too small for cnn5 with pooling after {list(pooled)}"
-            )
+            raise UserError(f"input of {height}x{width} is too small for cnn5 with pooling after {list(pooled)}")
         self.pooled = frozenset(pooled)
         inputs = (channels, *widths[:-1])
         self.convs = nn.ModuleList(

@@ -67,9 +67,7 @@ class SiteLayers(Regularizer):
         sites = model.sites
         for name in self.placement:
             if name not in sites:
-                raise UserError(
-                    f"placement={name} is not a site of this model: allowed are {', '.join(sites)}"
-                )
+                raise UserError(f"placement={name} is not a site of this model: allowed are {', '.join(sites)}")
         shapes = site_shapes(model, input_shape)
         for name in self.placement:
             channels, *map_size = shapes[name]

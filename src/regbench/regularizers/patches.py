@@ -40,9 +40,7 @@ def keep_count(keep: float, n_patches: int) -> int:
         raise UserError(f"keep={keep} is not allowed: the share of patches that stay lies in (0, 1]")
     kept = int(np.floor(keep * n_patches + 1e-9))
     if kept < 1:
-        raise UserError(
-            f"keep={keep} keeps none of {n_patches} patches: at least {1 / n_patches:.4f} is needed"
-        )
+        raise UserError(f"keep={keep} keeps none of {n_patches} patches: at least {1 / n_patches:.4f} is needed")
     return kept
 
 

@@ -208,9 +208,7 @@ class PBEDropout2d(nn.Module):
         _require("noise_std", noise_std, noise_std >= 0.0 and math.isfinite(noise_std), "0 or more")
         _require("eps", eps, eps > 0.0 and math.isfinite(eps), "more than 0")
         _require("variant", variant, variant in ("printed", "standardized"), "printed, standardized")
-        _require(
-            "feedback_from", feedback_from, feedback_from in ("candidates", "mutated"), "candidates, mutated"
-        )
+        _require("feedback_from", feedback_from, feedback_from in ("candidates", "mutated"), "candidates, mutated")
         self.channels, self.patch_size, self.keep = channels, patch_size, keep
         self.population, self.mutation, self.feedback, self.ema_decay = (
             population,
@@ -223,9 +221,7 @@ class PBEDropout2d(nn.Module):
         self._mode = "full"
         self.register_buffer("proxy", torch.ones(()))  # G_t
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # t
-        self.register_buffer(
-            "ema", torch.zeros(channels, 0)
-        )  # (C, L), share of training masks that kept a patch
+        self.register_buffer("ema", torch.zeros(channels, 0))  # (C, L), share of training masks that kept a patch
         self.register_buffer("patch_counts", torch.zeros(3, dtype=torch.int64))  # dropped, all, Pr = 0
         self.register_buffer("mass_sums", torch.zeros(2))  # L1 activation mass: removed, all
         if map_size is not None:
@@ -246,9 +242,7 @@ class PBEDropout2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.dim() != 4 or x.shape[1] != self.channels:
-            raise UserError(
-                f"input of shape {tuple(x.shape)}: PBEDropout2d was made for (N, {self.channels}, H, W)"
-            )
+            raise UserError(f"input of shape {tuple(x.shape)}: PBEDropout2d was made for (N, {self.channels}, H, W)")
         grid = self._size_for(x.shape[2], x.shape[3])
         if self.training:
             with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
@@ -313,9 +307,7 @@ class PBEDropout2d(nn.Module):
         if self.variant == "standardized":
             energy = standardized_log_energy(energy)
         probabilities = gibbs_probabilities(energy, temperature)
-        scores = (
-            probabilities if self.variant == "printed" else torch.log_softmax(energy / -temperature, dim=-1)
-        )
+        scores = probabilities if self.variant == "printed" else torch.log_softmax(energy / -temperature, dim=-1)
         candidates = propose(scores, noise, n_patches - keep_count(self.keep, n_patches))
         candidates, masses, mean_proxy = self._evolve(candidates, mass)
         best = masses.argmin(0)
@@ -338,9 +330,7 @@ class PBEDropout2d(nn.Module):
             return candidates, masses, removed_mass(mass, flip_bits(candidates, self.mutation)).mean()
         return candidates, masses, masses.mean()
 
-    def _observe(
-        self, keep: Tensor, probabilities: Tensor, removed: Tensor, mass: Tensor, mean_proxy: Tensor
-    ) -> None:
+    def _observe(self, keep: Tensor, probabilities: Tensor, removed: Tensor, mass: Tensor, mean_proxy: Tensor) -> None:
         """Move G and the average of masks, and count."""
         self.proxy.lerp_(mean_proxy, self.feedback)
         self.ema.lerp_(keep.mean(1, dtype=torch.float32), 1.0 - self.ema_decay)
@@ -366,9 +356,7 @@ def _channels_first(values: Tensor) -> Tensor:
 
 
 def _memory_format(x: Tensor) -> torch.memory_format:
-    return (
-        torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-    )
+    return torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
 
 
 def _require(key: str, value: object, allowed: bool, what: str) -> None:

@@ -74,6 +74,4 @@ class RandomPatch2d(nn.Module):
         removed, mass = self.mass_sums.tolist()
         self.patch_counts.zero_()
         self.mass_sums.zero_()
-        return (
-            {"masked": dropped / patches, "removed_mass": removed / mass if mass else 0.0} if patches else {}
-        )
+        return {"masked": dropped / patches, "removed_mass": removed / mass if mass else 0.0} if patches else {}

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from regbench.errors import UserError
 from regbench.reports import stats
 from regbench.reports.groups import Group, check_same, make_group
-from regbench.reports.methods import DATASETS, PB_FULL, PB_MASK, Method, dataset_of, regularizer_of
+from regbench.reports.methods import DATASETS, PB_MASK, Method, dataset_of, regularizer_of
 from regbench.reports.settings import title_settings
 from regbench.reports.style import STYLES, new_figure, save
 
@@ -111,14 +111,10 @@ def _draw_foot(foot, body) -> None:
     found = {}
     for axes in body.get_figure(root=True).axes:
         found |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    labels = [method.label + _also(method) for method in STYLES if method.label in found]
-    handles = [found[method.label] for method in STYLES if method.label in found]
-    foot.legend(handles, labels, loc="upper center", ncols=len(labels), frameon=False, fontsize=9)
-    foot.text(0.5, 0.05, NOTE, ha="center", va="bottom", fontsize=8)
-
-
-def _also(method: Method) -> str:
-    return " (training: also Mask)" if method is PB_FULL else ""
+    labels = [method.label for method in STYLES if method.label in found]
+    handles = [found[label] for label in labels]
+    foot.legend(handles, labels, loc="upper center", ncols=3, frameon=False, fontsize=9)
+    foot.text(0.5, 0.02, NOTE, ha="center", va="bottom", fontsize=8)
 
 
 def _budgets(rows: Iterable[dict]) -> str:

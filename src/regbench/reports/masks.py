@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, ListedColormap
 
 from regbench.errors import UserError
 from regbench.reports.methods import DATASETS, SITE, dataset_of, layer_of
@@ -16,11 +18,8 @@ from regbench.reports.style import new_figure, save
 
 ARTIFACT = f"{SITE}/ema"
 COLUMNS = 16  # channels in a line of the picture
-# What the two pictures show, their colours, and the names of the values where there are only two.
-MAPS = (
-    ("share of training masks that kept the patch", "viridis", ()),
-    ("kept at inference (MASK mode)", "gray", ("dropped", "kept")),
-)
+GAP = 3  # patches of room above a tile, for its number
+KEPT_COLOURS = ("#3B3B3B", "#F0E442")  # dropped, kept
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def draw_masks(rows: Sequence[dict], path: str | Path) -> Path:
     if len(budgets) > 1:
         raise UserError(f"budget: one picture holds one budget, these rows have {', '.join(budgets)}")
     masks = [read_masks(row) for row in chosen]
-    heights = [2 * (0.75 * math.ceil(len(each.ema) / COLUMNS) + 0.5) + 0.3 for each in masks]
+    heights = [2 * (0.85 * math.ceil(len(each.ema) / COLUMNS) + 0.35) + 0.3 for each in masks]
     figure = new_figure(12, sum(heights))
     blocks = figure.subfigures(len(chosen), 1, squeeze=False, height_ratios=heights)[:, 0]
     for row, each, block in zip(chosen, masks, blocks, strict=True):
@@ -106,20 +105,25 @@ def _draw_block(block, row: dict, masks: Masks) -> None:
         f"K = {masks.k} of L = {masks.patches} patches kept",
         fontsize=11,
     )
-    halves = block.subfigures(2, 1)
-    for half, images, look in zip(halves, (masks.ema, masks.kept), MAPS, strict=True):
-        _draw_channels(half, images, *look)
+    upper, lower = block.subplots(2, 1)
+    shares = _draw_channels(upper, masks.ema, "viridis", "share of training masks that kept the patch")
+    block.colorbar(shares, ax=upper, fraction=0.02, pad=0.01)
+    kept = _draw_channels(lower, masks.kept, ListedColormap(KEPT_COLOURS), "kept at inference (MASK mode)")
+    block.colorbar(kept, ax=lower, fraction=0.02, pad=0.01).set_ticks(
+        [0.25, 0.75], labels=["dropped", "kept"]
+    )
 
 
-def _draw_channels(half, images: np.ndarray, label: str, colours: str, ticks: tuple) -> None:
-    lines = math.ceil(len(images) / COLUMNS)
-    axes = half.subplots(lines, min(COLUMNS, len(images)), squeeze=False)
-    for place in axes.flat:
-        place.set_axis_off()
-    for channel, (place, image) in enumerate(zip(axes.flat, images, strict=False)):
-        drawn = place.imshow(image, cmap=colours, vmin=0, vmax=1, interpolation="nearest")
-        place.set_title(str(channel), fontsize=6, pad=2)
-    half.supxlabel(f"channels 0 to {len(images) - 1}: {label}", fontsize=9)
-    bar = half.colorbar(drawn, ax=axes, fraction=0.02, pad=0.01)
-    if ticks:
-        bar.set_ticks([0, 1], labels=ticks)
+def _draw_channels(axes: Axes, images: np.ndarray, colours: str | Colormap, label: str):
+    """All channels as tiles of one picture, each under its number."""
+    height, width = images.shape[1] + GAP, images.shape[2] + 1
+    lines, columns = math.ceil(len(images) / COLUMNS), min(COLUMNS, len(images))
+    tiles = np.full((lines * height, columns * width - 1), np.nan)
+    for channel, image in enumerate(images):
+        top, left = channel // COLUMNS * height + GAP, channel % COLUMNS * width
+        tiles[top : top + images.shape[1], left : left + images.shape[2]] = image
+        middle = left + (images.shape[2] - 1) / 2
+        axes.text(middle, top - 0.8, str(channel), ha="center", va="bottom", fontsize=7)
+    axes.set_axis_off()
+    axes.set_title(f"{len(images)} channels: {label}", fontsize=9)
+    return axes.imshow(tiles, cmap=colours, vmin=0, vmax=1, interpolation="nearest")

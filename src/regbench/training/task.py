@@ -6,9 +6,7 @@ from torch import Tensor, nn
 
 from regbench.data import Batches
 
-EVALUATION_BATCH = (
-    128  # images at once without gradients: small enough for the caches; it does not change results
-)
+EVALUATION_BATCH = 128  # images at once without gradients: small enough for the caches; it does not change results
 
 
 class Classify:
