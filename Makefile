@@ -32,3 +32,58 @@ $(READY): requirements.txt pyproject.toml
 requirements: $(READY) ## pin the dependencies of pyproject.toml anew
 	$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
 	    --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.txt
+
+.PHONY: demo
+demo: $(READY) ## Table 1's whole pipeline on the embedded digits (under 3 minutes on 2 cores), into outputs/demo
+	@$(PY) scripts/reproduce.py table1 --datasets digits --budget quick --seeds 3 --workers $(WORKERS) \
+	    paths.results=outputs/demo paths.outputs=outputs/demo tracking=off
+	@cat outputs/demo/tables/table1.md
+	@ls outputs/demo/tables/* outputs/demo/figures/*
+
+.PHONY: test
+test: $(READY) ## all tests, no download needed
+	@$(PY) -m pytest -n $(WORKERS)
+
+.PHONY: lint
+lint: $(READY) ## style of the sources
+	@$(VENV)/bin/ruff check src scripts tests && $(VENV)/bin/ruff format --check src scripts tests
+
+NARROWED = --budget $(BUDGET) --workers $(WORKERS) $(if $(DATASETS),--datasets $(DATASETS)) \
+    $(if $(SEEDS),--seeds $(SEEDS)) $(if $(REGULARIZERS),--regularizers $(REGULARIZERS))
+
+.PHONY: reproduce-table1
+reproduce-table1: $(READY) ## PB-EDropout's Table 1; narrow with DATASETS=mnist BUDGET=paper SEEDS=5 REGULARIZERS=none,dropout
+	@$(PY) scripts/reproduce.py table1 $(NARROWED)
+
+.PHONY: reproduce-sensitivity
+reproduce-sensitivity: $(READY) ## PB-EDropout under other values of the settings that its paper leaves out
+	@$(PY) scripts/reproduce.py sensitivity $(NARROWED)
+
+.PHONY: data
+data: $(READY) ## download MNIST, CIFAR-10 and CIFAR-100 into REGBENCH_DATA (default data/)
+	@$(PY) scripts/prepare_data.py $(if $(DATASETS),$(subst $(comma), ,$(DATASETS)),mnist cifar10 cifar100)
+comma := ,
+
+.PHONY: tables
+tables: $(READY) ## tables and figures from the rows, training nothing
+	@$(PY) scripts/report.py
+
+.PHONY: check
+check: $(READY) ## rebuild the tables from the committed rows and fail on a difference
+	@$(PY) scripts/report.py --check
+
+.PHONY: collect
+collect: $(READY) ## pack finished rows into results/runs/<experiment>.jsonl, the committed form
+	@$(PY) scripts/report.py --collect
+
+.PHONY: stale
+stale: $(READY) ## list rows that other code than today's has made
+	@$(PY) scripts/report.py --stale
+
+.PHONY: benchmark
+benchmark: $(READY) ## speed of PB-EDropout beside the other layers, as ratios of one run
+	@$(PY) scripts/benchmark.py
+
+.PHONY: clean
+clean: ## remove checkpoints, logs and the demo's results; rows stay
+	rm -rf outputs

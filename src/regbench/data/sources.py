@@ -84,7 +84,7 @@ def prepare(name: str, root: Path) -> Path:
     try:
         dataset = DOWNLOADS[name](root / "downloads")
     except (OSError, RuntimeError) as error:
-        raise UserError(_missing(name, folder, f"and its download failed ({error})")) from error
+        raise UserError(_missing(name, folder, f"and its download failed ({' '.join(str(error).split())})")) from error
     write_prepared(dataset, folder)
     return folder
 

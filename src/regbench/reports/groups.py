@@ -50,9 +50,7 @@ def make_group(rows: Sequence[dict], name: str) -> Group:
     check_same(ordered, name, ignore=("seed",))
     for first, second in pairwise(ordered):
         if first["seed"] == second["seed"]:
-            raise UserError(
-                f"{name}: seed={first['seed']} occurs twice, rows {first['id']} and {second['id']}"
-            )
+            raise UserError(f"{name}: seed={first['seed']} occurs twice, rows {first['id']} and {second['id']}")
     for row in ordered:
         if row["status"] not in ("done", "failed"):
             raise UserError(f"row {row['id']}: status={row['status']!r}: allowed are done, failed")

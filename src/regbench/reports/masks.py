@@ -109,9 +109,7 @@ def _draw_block(block, row: dict, masks: Masks) -> None:
     shares = _draw_channels(upper, masks.ema, "viridis", "share of training masks that kept the patch")
     block.colorbar(shares, ax=upper, fraction=0.02, pad=0.01)
     kept = _draw_channels(lower, masks.kept, ListedColormap(KEPT_COLOURS), "kept at inference (MASK mode)")
-    block.colorbar(kept, ax=lower, fraction=0.02, pad=0.01).set_ticks(
-        [0.25, 0.75], labels=["dropped", "kept"]
-    )
+    block.colorbar(kept, ax=lower, fraction=0.02, pad=0.01).set_ticks([0.25, 0.75], labels=["dropped", "kept"])
 
 
 def _draw_channels(axes: Axes, images: np.ndarray, colours: str | Colormap, label: str):

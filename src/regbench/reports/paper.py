@@ -38,9 +38,7 @@ class PaperNumbers:
         for number in numbers:
             place = (number.table, number.row, number.column)
             if place in self._numbers:
-                raise UserError(
-                    f"{paper}: table={place[0]!r}, row={place[1]!r}, column={place[2]!r} occurs twice"
-                )
+                raise UserError(f"{paper}: table={place[0]!r}, row={place[1]!r}, column={place[2]!r} occurs twice")
             self._numbers[place] = number
 
     def __iter__(self) -> Iterator[PaperNumber]:
@@ -65,9 +63,7 @@ def load_paper_numbers(path: str | Path) -> PaperNumbers:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     _check_keys(content, FILE_FIELDS, str(path))
     entries = content["numbers"]
-    return PaperNumbers(
-        content["paper"], [_number(e, f"{path}, number {i}") for i, e in enumerate(entries, 1)]
-    )
+    return PaperNumbers(content["paper"], [_number(e, f"{path}, number {i}") for i, e in enumerate(entries, 1)])
 
 
 def _number(entry: dict, where: str) -> PaperNumber:
@@ -79,9 +75,7 @@ def _number(entry: dict, where: str) -> PaperNumber:
         same = False
     if not same:
         raise UserError(f"{where}: value={entry['value']!r} is not the printed number {printed!r}")
-    return PaperNumber(
-        **{**entry, "table": str(entry["table"]), "value": float(entry["value"]), "printed": printed}
-    )
+    return PaperNumber(**{**entry, "table": str(entry["table"]), "value": float(entry["value"]), "printed": printed})
 
 
 def _check_keys(entry: object, fields: tuple[str, ...], where: str) -> None:

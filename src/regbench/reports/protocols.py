@@ -54,9 +54,7 @@ def _value(entry: dict, split: str, mode: str, metric: str) -> float:
     try:
         value = float(entry[split][mode][metric])
     except (KeyError, TypeError):
-        raise UserError(
-            f"{key} is missing; this epoch has {split}: {sorted(entry.get(split) or {})}"
-        ) from None
+        raise UserError(f"{key} is missing; this epoch has {split}: {sorted(entry.get(split) or {})}") from None
     if math.isnan(value):
         raise UserError(f"{key}=nan; a finished row needs a number")
     return value

@@ -71,9 +71,7 @@ def measured(
         return replace(blank, status="absent", notes=("not recorded by this method in this mode",))
     estimate = stats.mean_interval(list(values.values()))
     notes = () if estimate.half_width is not None else (_why_no_interval(estimate.n, "value"),)
-    return replace(
-        blank, mean=estimate.mean, low=estimate.low, high=estimate.high, seeds=group.seeds, notes=notes
-    )
+    return replace(blank, mean=estimate.mean, low=estimate.low, high=estimate.high, seeds=group.seeds, notes=notes)
 
 
 def compared(
@@ -162,9 +160,7 @@ def _unavailable(group: Group | None, blank: Record) -> Record | None:
         return replace(blank, status="not run")
     if group.failed:
         note = f"{blank.method}: {group.failure}"
-        return replace(
-            blank, status="failed", failed_seeds=group.failed_seeds, seeds=group.seeds, notes=(note,)
-        )
+        return replace(blank, status="failed", failed_seeds=group.failed_seeds, seeds=group.seeds, notes=(note,))
     return None
 
 

@@ -19,7 +19,7 @@ from regbench.errors import UserError
 ALTERNATIVES = ("two-sided", "greater", "less")
 # Accuracies are ratios of counts: differences that are equal on paper differ by rounding in floating point.
 RELATIVE_ROUNDING = 1e-12
-QUADRATURE_NODES = 400
+QUADRATURE_NODES = 200
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,7 @@ def _quadrature() -> tuple[np.ndarray, np.ndarray]:
 
 def _compare(difference, error, degrees, n, m, alternative, confidence) -> Comparison:
     half_width = _quantile(confidence, degrees) * error
-    return Comparison(
-        difference, half_width, _p_value(difference / error, degrees, alternative), n, m, error, degrees
-    )
+    return Comparison(difference, half_width, _p_value(difference / error, degrees, alternative), n, m, error, degrees)
 
 
 def _p_value(t: float, degrees: float, alternative: str) -> float:

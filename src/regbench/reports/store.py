@@ -6,11 +6,11 @@
 A row is found by its id wherever it lies, so that a baseline trained for one experiment serves them all.
 """
 
+import functools
 import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from regbench.errors import UserError
@@ -44,12 +44,16 @@ class Store:
             raise UserError(f"experiment_name={experiment} is not allowed: letters, digits, '_' and '-' only")
         return self.runs / experiment / f"{row_id}.json"
 
+    def ids(self) -> set[str]:
+        """Ids of all rows, by file names and a look at the packed files; the rows themselves are not checked."""
+        found = {path.stem for path in self.runs.glob("*/*.json")}
+        for path in self.runs.glob("*.jsonl"):
+            found |= _packed_ids(path, path.stat().st_mtime_ns)
+        return found
+
     def has(self, row_id: str) -> bool:
         """Whether a row of this id lies anywhere in the store."""
-        if any(self.runs.glob(f"*/{row_id}.json")):
-            return True
-        needle = f'"id":"{row_id}"'
-        return any(needle in path.read_text() for path in self.runs.glob("*.jsonl"))
+        return row_id in self.ids()
 
     def write(self, row: Row) -> Path:
         """Write one row, whole or not at all.
@@ -121,10 +125,10 @@ class Store:
         return sorted(packed | loose)
 
 
-def rows_of(rows: Iterable[Row], ids: Iterable[str]) -> list[Row]:
-    """Those of the rows whose id is among `ids`, sorted by id."""
-    wanted = set(ids)
-    return sorted((row for row in rows if row["id"] in wanted), key=lambda row: row["id"])
+@functools.lru_cache(maxsize=64)
+def _packed_ids(path: Path, changed: int) -> frozenset[str]:
+    """Ids in a packed file, read again only when it has changed."""
+    return frozenset(re.findall(r'"id":"([^"]+)"', path.read_text()))
 
 
 def _parse(text: str, where: str) -> Row:

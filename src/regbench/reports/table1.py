@@ -115,9 +115,7 @@ def _table(dataset: str, rows: list[dict], paper_numbers: PaperNumbers) -> Table
         columns=COLUMNS,
         rows=tuple(_cells(line, most) for line in lines),
         notes=_notes(dataset, rows[0]["config"]["dataset"], lines),
-        records=tuple(
-            _csv_record(record, dataset, rows[0]["budget"]) for line in lines for record in _csv_order(line)
-        ),
+        records=tuple(_csv_record(record, dataset, rows[0]["budget"]) for line in lines for record in _csv_order(line)),
     )
 
 
@@ -125,9 +123,7 @@ def _groups(dataset: str, rows: Iterable[dict]) -> dict[str, Group]:
     by_regularizer: dict[str, list[dict]] = {}
     for row in rows:
         by_regularizer.setdefault(regularizer_of(row), []).append(row)
-    return {
-        name: make_group(members, f"Table 1, {dataset}, {name}") for name, members in by_regularizer.items()
-    }
+    return {name: make_group(members, f"Table 1, {dataset}, {name}") for name, members in by_regularizer.items()}
 
 
 def _measured(

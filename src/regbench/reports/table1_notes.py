@@ -89,5 +89,5 @@ def power_note(differences: Sequence[Record], tests: int) -> str:
     return (
         "Smallest difference to the baseline that these runs could have shown at 80 % power, in pp, "
         "two-sided at 0.05 uncorrected "
-        f"(in brackets: at Holm's first step of {tests} tests): {', '.join(parts)}."
+        f"(in brackets: at Holm's first step of {tests} test{'s' * (tests != 1)}): {', '.join(parts)}."
     )

@@ -49,9 +49,7 @@ class Table:
     def __post_init__(self) -> None:
         for index, row in enumerate(self.rows):
             if len(row) != len(self.columns):
-                raise UserError(
-                    f"{self.title}: row {index} has {len(row)} cells, needed are {len(self.columns)}"
-                )
+                raise UserError(f"{self.title}: row {index} has {len(row)} cells, needed are {len(self.columns)}")
 
     @property
     def footnotes(self) -> tuple[str, ...]:

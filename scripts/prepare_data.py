@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""Download datasets and write their prepared folders, or check those that are there.
+
+python scripts/prepare_data.py mnist cifar10        into REGBENCH_DATA (default: data/)
+python scripts/prepare_data.py --check mnist        read the folder and compare every array with its sha256
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from regbench.data.prepared import read_prepared
+from regbench.data.sources import DOWNLOADS, prepare
+from regbench.errors import UserError
+from regbench.paths import ROOT
+
+
+def main() -> int:
+    """Prepare or check each dataset named; wrong input is one line and exit status 2."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", metavar="dataset", help=", ".join(DOWNLOADS))
+    parser.add_argument("--root", type=Path, default=Path(os.environ.get("REGBENCH_DATA", ROOT / "data")))
+    parser.add_argument("--check", action="store_true", help="only check what is there")
+    args = parser.parse_args()
+    try:
+        for name in args.names:
+            folder = args.root / name
+            if not args.check and not (folder / "dataset.json").exists():
+                prepare(name, args.root)
+            shapes = {key: array.shape for key, array in read_prepared(folder).arrays.items()}
+            print(f"{folder} is complete: {', '.join(f'{key} {shape}' for key, shape in shapes.items())}")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

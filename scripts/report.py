@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Tables and figures from rows; no training, no torch.
+
+python scripts/report.py table1          write results/tables/table1.* and its figures
+python scripts/report.py --check         rebuild every table from the packed rows, fail on a difference
+python scripts/report.py --collect       pack the loose rows into results/runs/<experiment>.jsonl
+python scripts/report.py --stale         list rows that other code than today's has made
+"""
+
+import argparse
+import filecmp
+import sys
+import tempfile
+from pathlib import Path
+
+from regbench.errors import UserError
+from regbench.experiments import cells, rows_of_cells, sweeps
+from regbench.paths import ROOT
+from regbench.reports.publish import PUBLISHERS, publish
+from regbench.reports.store import Store
+
+BUDGETS = ("smoke", "quick", "paper")
+
+
+def main() -> int:
+    """Run one of the commands; wrong input is one line and exit status 2."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiments", nargs="*", help=f"of {', '.join(PUBLISHERS)}; default: all that have rows")
+    parser.add_argument("--results", type=Path, default=ROOT / "results")
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--collect", action="store_true")
+    parser.add_argument("--stale", action="store_true")
+    args = parser.parse_args()
+    store = Store(args.results)
+    try:
+        if args.collect:
+            return collect(store)
+        if args.stale:
+            return stale(store)
+        if args.check:
+            return check(store, args.results)
+        for experiment in args.experiments or [name for name in PUBLISHERS if rows_of(name, store)]:
+            for path in publish(experiment, rows_of(experiment, store), args.results):
+                print(f"wrote {path}")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def rows_of(experiment: str, store: Store) -> list[dict]:
+    """The rows of an experiment's cells as configured today, in all budgets, whichever experiment stored them."""
+    rows = store.rows()
+    budgets = [budget for budget in BUDGETS if any(row["budget"] == budget for row in rows)]
+    found = [
+        cell
+        for budget in budgets
+        for sweep in sweeps(experiment, {})
+        for cell in cells(experiment, sweep, [f"budget={budget}"])
+    ]
+    return rows_of_cells(found, rows)
+
+
+def collect(store: Store) -> int:
+    """Pack every experiment's loose rows."""
+    for experiment in store.experiments():
+        print(f"packed {store.pack(experiment)}")
+    return 0
+
+
+def stale(store: Store) -> int:
+    """List rows whose code is not today's; they are kept, and never trained again unasked."""
+    from regbench.training.provenance import code_version
+
+    rows = [row for row in store.rows() if row["provenance"]["code"] != code_version()]
+    for row in rows:
+        config = row["config"]
+        name = f"{config['dataset']['name']}/{config['model']['name']}/{config['regularizer']['name']}"
+        print(f"{row['experiment']} {row['id']} {name} seed {row['seed']}: code {row['provenance']['code']}")
+    print(f"{len(rows)} rows of other code than {code_version()}")
+    return 0
+
+
+def check(store: Store, results: Path) -> int:
+    """Rebuild the tables elsewhere and compare them byte by byte with those that stand."""
+    different = []
+    with tempfile.TemporaryDirectory() as folder:
+        for experiment in PUBLISHERS:
+            rows = rows_of(experiment, store)
+            for path in publish(experiment, rows, Path(folder), pictures=False) if rows else []:
+                standing = results / path.relative_to(folder)
+                if not standing.exists() or not filecmp.cmp(path, standing, shallow=False):
+                    different.append(str(standing))
+    if different:
+        print(f"error: not what the rows say: {', '.join(different)}; run `make tables`", file=sys.stderr)
+        return 1
+    print("tables agree with the rows")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+"""Reproduce one experiment: say what is done and what is missing, run what is missing, write tables and figures.
+
+    python scripts/reproduce.py table1 --budget quick --datasets mnist,cifar10 --seeds 3
+
+Finished trainings are never run again; an interrupted one goes on from its last epoch.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from regbench.errors import UserError
+from regbench.experiments import Cell, Sweep, cells, load_config, sweeps
+from regbench.jobs import Member
+from regbench.reports.store import Store
+
+POLL_SECONDS = 1.0
+
+
+def main() -> int:
+    """Parse, run, report; wrong input is one line and exit status 2."""
+    args = arguments()
+    try:
+        return reproduce(args)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from each training's last epoch", file=sys.stderr)
+        return 130
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("experiment", help="a file of configs/experiment")
+    parser.add_argument("--budget", default="quick", help="smoke, quick or paper")
+    parser.add_argument("--datasets", default="", help="only these, comma-separated")
+    parser.add_argument("--regularizers", default="", help="only these, comma-separated")
+    parser.add_argument("--seeds", default="", help="how many (5) or which (0,1,2); default: the budget's")
+    parser.add_argument("--workers", type=int, default=0, help="processes at once; default: one a core")
+    parser.add_argument("--dry-run", action="store_true", help="say what is missing, run nothing")
+    parser.add_argument("overrides", nargs="*", help="further Hydra overrides, such as device=cpu")
+    return parser.parse_intermixed_args()
+
+
+def reproduce(args: argparse.Namespace) -> int:
+    """Run the missing members of the experiment and write its reports."""
+    fixed = [f"budget={args.budget}", *args.overrides]
+    if args.seeds:
+        fixed.append(f"seeds={seed_list(args.seeds)}")
+    narrowed = {"dataset": args.datasets, "regularizer": args.regularizers}
+    plan = sweeps(args.experiment, {key: text.split(",") for key, text in narrowed.items() if text})
+    paths = load_config(fixed).paths
+    store = Store(Path(paths.results))
+    todo = [(sweep, cells(args.experiment, sweep, fixed)) for sweep in plan]
+    workers = args.workers or default_workers()
+    missing = show_plan(args, [cell for _, found in todo for cell in found], store, workers)
+    status = 0
+    if missing and not args.dry_run:
+        run = Runner(args.experiment, fixed, workers, Path(paths.outputs))
+        status = run.all([sweep for sweep, found in todo if missing_of(found, store)], missing, store)
+    if not args.dry_run:
+        report = [sys.executable, str(Path(__file__).with_name("report.py")), args.experiment]
+        status = subprocess.run([*report, "--results", paths.results]).returncode or status
+    return status
+
+
+def seed_list(text: str) -> str:
+    """A count "5" -> [0,1,2,3,4]; a list "0,3" -> [0,3]."""
+    try:
+        numbers = [int(part) for part in text.strip("[]").split(",")]
+    except ValueError as error:
+        raise UserError(f"SEEDS={text} is not allowed: a number of seeds, or a list such as 0,1,2") from error
+    seeds = list(range(numbers[0])) if len(numbers) == 1 and "[" not in text else numbers
+    if not seeds:
+        raise UserError(f"SEEDS={text} is not allowed: 1 or more")
+    return str(seeds).replace(" ", "")
+
+
+def default_workers() -> int:
+    """One process a core; on a GPU machine a few, which share the GPU."""
+    cores = os.cpu_count() or 1
+    return min(cores, 4) if shutil.which("nvidia-smi") else cores
+
+
+def missing_of(found: list[Cell], store: Store) -> list[Member]:
+    """Members without a row, each once."""
+    unique = {member.id: member for cell in found for member in cell.members}
+    known = store.ids()
+    return [member for member in unique.values() if member.id not in known]
+
+
+def show_plan(args: argparse.Namespace, found: list[Cell], store: Store, workers: int) -> list[Member]:
+    """Print what is done, what is missing and how long that may take; returns the missing members."""
+    rows = store.rows()
+    known = {row["id"] for row in rows}
+    wanted = {member.id: member for cell in found for member in cell.members}
+    missing = [member for member in wanted.values() if member.id not in known]
+    print(f"{args.experiment}, budget {args.budget}: {len(wanted) - len(missing)} of {len(wanted)} trainings are done")
+    for cell in found:
+        done = sum(member.id in known for member in cell.members)
+        if done < len(cell.members):
+            print(f"  missing {len(cell.members) - done} of {len(cell.members)}: {' '.join(cell.overrides)}")
+    if missing:
+        print(f"  estimate for the missing {len(missing)}: {estimate(missing, rows, workers)}", flush=True)
+    return missing
+
+
+def estimate(missing: list[Member], rows: list[dict], workers: int) -> str:
+    """Time for the missing members, from rows of the same dataset and budget."""
+    total, unknown = 0.0, set()
+    for member in missing:
+        like = [row for row in rows if same(row, member, ("dataset", "budget", "epochs", "model"))]
+        closer = [row for row in like if row["config"]["regularizer"]["name"] == member.config["regularizer"]["name"]]
+        times = [row["provenance"]["seconds"] for row in closer or like if row["status"] == "done"]
+        if times:
+            total += sum(times) / len(times)
+        else:
+            unknown.add(member.config["dataset"]["name"])
+    known = f"about {total / workers / 60:.0f} min with {workers} processes" if total else ""
+    unsaid = f"unknown for {', '.join(sorted(unknown))} until a first training is done" if unknown else ""
+    return "; ".join(part for part in (known, unsaid) if part)
+
+
+def same(row: dict, member: Member, keys: tuple[str, ...]) -> bool:
+    """Whether row and member agree in these parts of their configs."""
+    return all(row["config"].get(key) == member.config[key] for key in keys)
+
+
+class Runner:
+    """Runs sweeps through Hydra's joblib launcher, with one bar over all epochs."""
+
+    def __init__(self, experiment: str, fixed: list[str], workers: int, outputs: Path):
+        self.experiment, self.fixed, self.workers, self.outputs = experiment, fixed, workers, outputs
+        self.log = outputs / "logs" / f"{experiment}-{time.strftime('%Y-%m-%d_%H-%M-%S')}.log"
+
+    def all(self, plan: list[Sweep], missing: list[Member], store: Store) -> int:
+        """Run the sweeps one after the other; returns the last exit status that was not 0."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        print(f"  log: {self.log}", flush=True)
+        total = sum(member.config["epochs"] for member in missing)
+        status = 0
+        with tqdm(total=total, unit="epoch", desc=self.experiment, smoothing=0.05) as bar:
+            for sweep in plan:
+                status = self.one(sweep, missing, store, bar) or status
+        return status
+
+    def one(self, sweep: Sweep, missing: list[Member], store: Store, bar: tqdm) -> int:
+        """One sweep in a process group of its own, so that an interrupt ends all of its workers."""
+        seeds = next((text.removeprefix("seeds=") for text in self.fixed if text.startswith("seeds=")), None)
+        seeds = seeds or str(sorted({member.seed for member in missing}))
+        # Seeds outermost: an interrupted sweep has few seeds of every cell, not all seeds of a few.
+        by_seed = "seeds=" + ",".join(f"[{seed.strip()}]" for seed in seeds.strip("[]").split(","))
+        command = [sys.executable, "-m", "regbench.train", "-m", f"experiment={self.experiment}", "launch=joblib"]
+        command += [f"workers={self.workers}", *(text for text in self.fixed if not text.startswith("seeds=")), by_seed]
+        command += [f"{key}={','.join(values)}" for key, values in sweep.items()]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        with self.log.open("a") as log:
+            child = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+            try:
+                while child.poll() is None:
+                    self.show(missing, store, bar)
+                    time.sleep(POLL_SECONDS)
+            except BaseException:
+                os.killpg(child.pid, signal.SIGTERM)
+                child.wait()
+                raise
+        self.show(missing, store, bar)
+        if child.returncode:
+            bar.write(f"a training failed: {last_error(self.log)}")
+        return child.returncode
+
+    def show(self, missing: list[Member], store: Store, bar: tqdm) -> None:
+        """Move the bar to the epochs that are finished, as files tell."""
+        known = store.ids()
+        bar.n = sum(member.config["epochs"] if member.id in known else self.epochs_done(member) for member in missing)
+        bar.refresh()
+
+    def epochs_done(self, member: Member) -> int:
+        """Finished epochs of a member in training."""
+        try:
+            return int((self.outputs / "checkpoints" / f"{member.id}.epoch").read_text())
+        except (OSError, ValueError):
+            return 0
+
+
+def last_error(log: Path) -> str:
+    """The last line of a log that names an error, or where the log is."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if "error" in line.lower()]
+    return lines[-1] if lines else f"see {log}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Experiments: the cells that a table or figure is made of, read from `configs/experiment`. No torch in here.
+
+A cell is one resolved config, whatever the seed; a sweep is a product of overrides, as Hydra's multirun runs it.
+"""
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from regbench.errors import UserError
+from regbench.jobs import Member, members
+from regbench.paths import CONFIGS
+
+Sweep = dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One config of an experiment: the overrides that make it and its members."""
+
+    overrides: tuple[str, ...]
+    members: list[Member]
+
+    def owns(self, row: dict[str, Any]) -> bool:
+        """Whether a row is of this cell: the same config but for the seed."""
+        return any(_without_seed(row["config"]) == _without_seed(member.config) for member in self.members)
+
+
+def sweeps(experiment: str, narrowed: Sweep) -> list[Sweep]:
+    """The sweeps of an experiment, each parameter in `narrowed` cut down to the values given.
+
+    Raises:
+        UserError: no such experiment, or a value that it does not sweep over.
+    """
+    known = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
+    if experiment not in known:
+        raise UserError(f"experiment={experiment} is not known: allowed are {', '.join(known)}")
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("train", [f"experiment={experiment}"], return_hydra_config=True)
+    listed = OmegaConf.to_container(cfg.sweeps) if cfg.sweeps else [OmegaConf.to_container(cfg.hydra.sweeper.params)]
+    return [_narrow(_lists(params), narrowed) for params in listed]
+
+
+def cells(experiment: str, sweep: Sweep, fixed: Iterable[str] = ()) -> list[Cell]:
+    """The cells of one sweep; `fixed` overrides hold in all of them."""
+    found = []
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        for values in itertools.product(*sweep.values()):
+            overrides = tuple(f"{key}={value}" for key, value in zip(sweep, values, strict=True))
+            cfg = compose("train", [f"experiment={experiment}", *overrides, *fixed])
+            found.append(Cell(overrides, members(cfg)))
+    return found
+
+
+def rows_of_cells(found: Iterable[Cell], rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that belong to any of the cells, whatever experiment stored them, sorted by id."""
+    keys = [_without_seed(member.config) for cell in found for member in cell.members]
+    return sorted((row for row in rows if _without_seed(row["config"]) in keys), key=lambda row: row["id"])
+
+
+def load_config(overrides: Iterable[str]) -> DictConfig:
+    """The root config with overrides."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("train", list(overrides))
+
+
+def _without_seed(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key != "seed"}
+
+
+def _lists(params: dict[str, Any]) -> Sweep:
+    return {key: [part.strip() for part in str(value).split(",")] for key, value in params.items()}
+
+
+def _narrow(sweep: Sweep, narrowed: Sweep) -> Sweep:
+    for key, values in narrowed.items():
+        unknown = [value for value in values if value not in sweep.get(key, [])]
+        if unknown:
+            allowed = ", ".join(sweep.get(key, [])) or "none: this experiment does not sweep over it"
+            raise UserError(f"{key}={','.join(unknown)} is not part of this experiment: allowed are {allowed}")
+    return {key: narrowed.get(key, values) for key, values in sweep.items()}

@@ -1,0 +1,62 @@
+"""What each experiment publishes from its rows: tables under `tables/`, pictures under `figures/`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from regbench.errors import UserError
+from regbench.paths import ROOT
+from regbench.reports.figures import draw_curves, draw_masks
+from regbench.reports.paper import load_paper_numbers
+from regbench.reports.sensitivity import build_sensitivity
+from regbench.reports.table1 import write_table1
+from regbench.reports.tables import to_markdown
+
+PAPER = ROOT / "results" / "paper"
+SILENT_DEFAULTS = {"beta": 0.1, "c": 1.0, "noise_std": 0.01, "eps": 0.001, "variant": "printed"}
+
+
+def publish_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
+    """PB-EDropout's Table 1; per budget, its Figure 1 and the averaged masks of conv1."""
+    written = write_table1(rows, load_paper_numbers(PAPER / "pb_edropout.yaml"), results / "tables")
+    if not pictures:
+        return written
+    for budget in sorted({row["budget"] for row in rows if row["status"] == "done"}):
+        of_budget = [row for row in rows if row["budget"] == budget]
+        written.append(draw_curves(of_budget, results / "figures" / f"pb_edropout_figure1_{budget}.png", budget))
+        if any(row["artifacts"] for row in of_budget):
+            written.append(draw_masks(of_budget, results / "figures" / f"pb_edropout_masks_{budget}.png"))
+    return written
+
+
+def publish_sensitivity(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
+    """Table 1 of PB-EDropout under other values of its silent settings."""
+    sections = []
+    for budget in ("paper", "quick", "smoke"):
+        of_budget = [row for row in rows if row["budget"] == budget]
+        for dataset in sorted({row["config"]["dataset"]["name"] for row in of_budget}):
+            chosen = [row for row in of_budget if row["config"]["dataset"]["name"] == dataset]
+            sections.append(to_markdown(build_sensitivity(chosen, SILENT_DEFAULTS)))
+    path = results / "tables" / "sensitivity.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("# PB-EDropout: the settings that the paper does not give\n\n" + "\n".join(sections))
+    return [path]
+
+
+#: experiment -> writes its tables (and pictures) from its rows
+PUBLISHERS: dict[str, Callable[[Sequence[dict], Path, bool], list[Path]]] = {
+    "table1": publish_table1,
+    "sensitivity": publish_sensitivity,
+}
+
+
+def publish(experiment: str, rows: Sequence[dict], results: Path, pictures: bool = True) -> list[Path]:
+    """Write what the experiment publishes; returns the files.
+
+    Raises:
+        UserError: an experiment that publishes nothing, or one without rows.
+    """
+    if experiment not in PUBLISHERS:
+        raise UserError(f"experiment={experiment} publishes nothing: allowed are {', '.join(PUBLISHERS)}")
+    if not rows:
+        raise UserError(f"experiment={experiment} has no rows yet: run `make reproduce-{experiment}` first")
+    return PUBLISHERS[experiment](rows, results, pictures)
