@@ -53,23 +53,35 @@ def train(cfg: DictConfig) -> None:
     data = load_data(cfg, device)
     build(missing[0], data, device)  # a wrong placement or patch size is said before any tracking or training
     tracker = start_tracker(cfg, missing)
-    rows = []
-    for member in missing:
-        with lock(checkpoint_path(cfg, member).with_suffix(".lock")) as mine:
-            if not mine:
-                log.warning("%s is being trained by another process: skipped here", member.label)
-            elif cfg.retry_failed or not store.has(member.id):
-                checkpoint = Checkpoint(checkpoint_path(cfg, member), member.id)
-                row = train_member(member, cfg, data, device, tracker, checkpoint)
-                row["provenance"] = {**origin, "seconds": seconds(row)}
-                store.write(row)
-                rows.append(row)
-                checkpoint.remove()
-    tracker.finish([(row["seed"], row["strength"], row["status"], row["reason"]) for row in rows], SUMMARY)
+    rows: list[dict[str, Any]] = []
+    try:
+        for member in missing:
+            with lock(checkpoint_path(cfg, member).with_suffix(".lock")) as mine:
+                if not mine:
+                    log.warning("%s is being trained by another process: skipped here", member.label)
+                elif cfg.retry_failed or not store.has(member.id):
+                    rows.append(finish_member(member, cfg, data, device, tracker, store, origin))
+    finally:
+        tracker.finish(rows)
     report_failures(rows)
 
 
-SUMMARY = ["seed", "strength", "status", "reason"]
+def finish_member(
+    member: Member,
+    cfg: DictConfig,
+    data: Splits,
+    device: torch.device,
+    tracker: Tracker,
+    store: Store,
+    origin: dict[str, Any],
+) -> dict[str, Any]:
+    """Train a member, store its row, and only then drop its checkpoint; returns the row."""
+    checkpoint = Checkpoint(checkpoint_path(cfg, member), member.id)
+    row = train_member(member, cfg, data, device, tracker, checkpoint)
+    row["provenance"] = {**origin, "seconds": seconds(row)}
+    store.write(row)
+    checkpoint.remove()
+    return row
 
 
 def train_member(
@@ -80,7 +92,7 @@ def train_member(
     tracker: Tracker,
     checkpoint: Checkpoint,
 ) -> dict[str, Any]:
-    """Train one member, from its checkpoint where there is one; returns its row (less provenance), also if it failed."""
+    """Train one member, from its checkpoint where there is one; returns its row but for provenance, also if it failed."""
     model, regularizer, optimizer = build(member, data, device)
     settings = member.config
     steps = -(-len(data.train) // settings["task"]["batch_size"])

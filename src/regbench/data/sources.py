@@ -1,4 +1,4 @@
-"""Where datasets come from: an existing prepared folder first, then scikit-learn's digits or torchvision's downloads."""
+"""Where datasets come from: scikit-learn's digits, an existing prepared folder, or torchvision's downloads."""
 
 import functools
 from collections.abc import Callable

@@ -73,7 +73,10 @@ class SiteLayers(Regularizer):
             channels, *map_size = shapes[name]
             asked = inspect.signature(self.make_layer).parameters
             known = {"channels": channels, "map_size": tuple(map_size)}
-            layer = self.make_layer(**{key: value for key, value in known.items() if key in asked})
+            try:
+                layer = self.make_layer(**{key: value for key, value in known.items() if key in asked})
+            except TypeError as error:
+                raise UserError(f"regularizer.method.layer: {error}") from error
             sites[name] = self.layers[name] = layer
             self.maps[name] = shapes[name]
         if any(hasattr(layer, "mode") for layer in self.layers.values()):

@@ -55,14 +55,16 @@ class Tracker:
             picture = np.concatenate(list(padded), axis=1)
             self.run.log({f"{member}/{name}": wandb.Image((255 * picture).astype(np.uint8))})
 
-    def finish(self, summary: list[tuple[Any, ...]], columns: list[str]) -> None:
-        """Close the run with a table of its members."""
+    def finish(self, rows: list[dict[str, Any]]) -> None:
+        """Close the run with a table of the members' rows."""
         if self.run is None:
             return
         import wandb
 
-        self.run.log({"members": wandb.Table(columns=columns, data=[list(line) for line in summary])})
-        self.run.finish(quiet=True)
+        columns = ["id", "seed", "strength", "status", "reason"]
+        data = [[row[column] for column in columns] for row in rows]
+        self.run.log({"members": wandb.Table(columns=columns, data=data)})
+        self.run.finish()
 
 
 def _flatten(prefix: str, value: Any):

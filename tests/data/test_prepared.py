@@ -1,0 +1,78 @@
+"""The prepared-dataset contract: what is written is read, and what was damaged is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from regbench.data.prepared import Prepared, read_prepared, write_prepared
+from regbench.errors import UserError
+
+
+def tiny(name="tiny", size=12):
+    random = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 3 * size), ("test", size)):
+        arrays[f"{split}_images"] = random.integers(0, 256, (count, 16, 16, 1), dtype=np.uint8)
+        arrays[f"{split}_labels"] = random.integers(0, 10, count)
+    return Prepared(name, "classification", [str(c) for c in range(10)], "made by a test", arrays)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_prepared(tiny(), tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def test_round_trip(folder):
+    read = read_prepared(folder)
+    assert read.classes == tiny().classes and read.task == "classification"
+    for key, array in tiny().arrays.items():
+        np.testing.assert_array_equal(read.arrays[key], array)
+        assert isinstance(read.arrays[key], np.memmap)
+
+
+def test_truncated_array_is_refused(folder):
+    path = folder / "train_images.npy"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match=r"train_images\.npy is missing or truncated"):
+        read_prepared(folder)
+
+
+def test_missing_array_is_refused(folder):
+    (folder / "test_labels.npy").unlink()
+    with pytest.raises(UserError, match=r"test_labels\.npy is missing"):
+        read_prepared(folder)
+
+
+def test_one_altered_byte_is_refused(folder):
+    path = folder / "test_images.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"test_images\.npy was altered"):
+        read_prepared(folder)
+
+
+def test_array_of_another_shape_is_refused(folder):
+    np.save(folder / "train_labels.npy", np.zeros(5, np.int64))
+    with pytest.raises(UserError, match=r"holds int64 \[5\], dataset\.json says"):
+        read_prepared(folder)
+
+
+def test_unreadable_description_is_refused(folder):
+    (folder / "dataset.json").write_text(json.dumps({"name": "tiny"}))
+    with pytest.raises(UserError, match=r"dataset\.json cannot be read"):
+        read_prepared(folder)
+
+
+def test_interrupted_write_is_not_taken_for_a_dataset(folder, monkeypatch):
+    (folder / "dataset.json").unlink()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError):
+        write_prepared(tiny(), folder)
+    assert not (folder / "dataset.json").exists()

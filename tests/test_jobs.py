@@ -1,0 +1,135 @@
+"""Members: what their identity depends on, and what it does not; every shipped config is whole."""
+
+import math
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from regbench.errors import UserError
+from regbench.experiments import cells, load_config, rows_of_cells, sweeps
+from regbench.jobs import members
+from regbench.paths import CONFIGS
+
+
+def ids(*overrides):
+    return [member.id for member in members(load_config(overrides))]
+
+
+def options(group):
+    return sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+
+
+def test_members_are_seeds_times_strengths():
+    found = members(load_config(["regularizer=dropout", "seeds=[0,3]", "strengths=[0.1,0.2,0.3]"]))
+    assert [(m.seed, m.strength) for m in found] == [(s, p) for s in (0, 3) for p in (0.1, 0.2, 0.3)]
+    assert len({m.id for m in found}) == 6
+    assert found[1].config["regularizer"]["method"]["layer"]["p"] == 0.2
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["device=cuda", "threads=1", "tracking=off", "launch=joblib", "paths.outputs=/x", "experiment_name=other"],
+)
+def test_how_it_runs_is_not_part_of_the_identity(override):
+    assert ids("regularizer=pb_edropout", override) == ids("regularizer=pb_edropout")
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "dataset=mnist",
+        "dataset.split_seed=1",
+        "budget.epochs=3",
+        "task.batch_size=64",
+        "task.optimizer.lr=0.1",
+        "model.widths=[8,8,8,8,8]",
+        "regularizer.strength=0.2",
+        "regularizer.method.layer.eps=0.1",
+    ],
+)
+def test_what_the_numbers_depend_on_is(override):
+    assert not set(ids("regularizer=pb_edropout", override)) & set(ids("regularizer=pb_edropout"))
+
+
+def test_strength_zero_of_every_regularizer_is_the_baseline():
+    baseline = ids("regularizer=none")
+    for name in options("regularizer"):
+        assert ids(f"regularizer={name}", "strengths=[0.0]") == baseline
+
+
+def test_more_seeds_keep_the_old_members():
+    assert set(ids("seeds=[0,1,2]")) < set(ids("seeds=[0,1,2,3,4]"))
+
+
+@pytest.mark.parametrize("values", ["[]", "[0,0]", "[-1]", "[a]", "[1.5]"])
+def test_seeds_that_are_none_are_refused(values):
+    with pytest.raises(UserError, match="seeds="):
+        ids(f"seeds={values}")
+
+
+@pytest.mark.parametrize("values", ["[0.1,0.1]", "[nan]", "[inf]", "[x]"])
+def test_strengths_that_are_none_are_refused(values):
+    with pytest.raises(UserError, match="strengths="):
+        ids("regularizer=dropout", f"strengths={values}")
+
+
+@pytest.mark.parametrize("override", ["budget.epochs=0", "task.batch_size=0", "task.optimizer.lr=-1"])
+def test_numbers_out_of_range_are_refused_by_name(override):
+    with pytest.raises(UserError, match=override.split("=")[0]):
+        ids(override)
+
+
+@pytest.mark.parametrize("dataset", options("dataset"))
+@pytest.mark.parametrize("budget", options("budget"))
+def test_every_dataset_has_every_budget(dataset, budget):
+    found = members(load_config([f"dataset={dataset}", f"budget={budget}"]))
+    assert found[0].config["epochs"] >= 1 and found[0].config["dataset"]["train_images"] > 0
+
+
+@pytest.mark.parametrize("regularizer", options("regularizer"))
+@pytest.mark.parametrize("model", options("model"))
+def test_every_model_builds_with_every_regularizer(model, regularizer):
+    from regbench.data import load_splits
+    from regbench.data.sources import digits
+    from regbench.train import build
+
+    cpu = torch.device("cpu")
+    member = members(load_config([f"model={model}", f"regularizer={regularizer}"]))[0]
+    data = load_splits(digits(), 64, 16, 0, cpu)
+    network, method, optimizer = build(member, data, cpu)
+    images, _ = data.train.take(slice(0, 4))
+    assert network.train()(images).shape == (4, 10)
+    assert optimizer.param_groups[0]["lr"] == member.config["task"]["optimizer"]["lr"]
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_experiment_enumerates_its_cells(experiment):
+    found = [cell for sweep in sweeps(experiment, {}) for cell in cells(experiment, sweep)]
+    assert len(found) > 1 and all(cell.members for cell in found)
+
+
+@pytest.mark.parametrize("launch", options("launch"))
+def test_every_launch_config_composes(launch):
+    assert OmegaConf.to_container(load_config([f"launch={launch}"]), resolve=True)["experiment_name"] == "adhoc"
+
+
+def test_table1_counts_rows_of_its_cells_whatever_stored_them_and_no_others():
+    sweep = sweeps("table1", {"dataset": ["digits"], "regularizer": ["none", "dropout"]})[0]
+    found = cells("table1", sweep)
+    member = members(load_config(["dataset=digits", "regularizer=dropout", "seeds=[77]"]))[0]
+    other = members(load_config(["dataset=digits", "regularizer=dropout", "regularizer.strength=0.3"]))[0]
+    rows = [{"id": m.id, "config": m.config, "experiment": "adhoc"} for m in (member, other)]
+    assert [row["id"] for row in rows_of_cells(found, rows)] == [member.id]
+
+
+def test_narrowing_to_what_an_experiment_lacks_is_refused():
+    with pytest.raises(UserError, match=r"dataset=imagenet is not part .* digits, mnist"):
+        sweeps("table1", {"dataset": ["imagenet"]})
+    with pytest.raises(UserError, match=r"experiment=table9 is not known: allowed are .*table1"):
+        sweeps("table9", {})
+
+
+def test_one_minus_is_the_share_that_stays():
+    member = members(load_config(["regularizer=pb_edropout"]))[0]
+    assert math.isclose(member.config["regularizer"]["method"]["layer"]["keep"], 0.85)

@@ -1,0 +1,288 @@
+"""The entry point as a user runs it: training, resuming, skipping, failing, sweeping."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from regbench.errors import UserError
+from regbench.experiments import load_config
+from regbench.jobs import members
+from regbench.paths import ROOT
+from regbench.reports.store import Store
+from regbench.train import MembersFailed, train
+from regbench.training.locks import lock
+
+SMOKE = ["budget=smoke", "budget.epochs=3", "tracking=off", "progress=false", "threads=1"]
+
+
+def config(folder, *overrides):
+    return load_config([*SMOKE, f"paths.results={folder}/results", f"paths.outputs={folder}/outputs", *overrides])
+
+
+def metrics(row):
+    """All numbers of a row that time does not change."""
+    return [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in row["epochs"]]
+
+
+def command(folder, *overrides, module_arguments=()):
+    settings = [*SMOKE, f"paths.results={folder}/results", f"paths.outputs={folder}/outputs", *overrides]
+    return [sys.executable, "-m", "regbench.train", *module_arguments, *settings]
+
+
+def run(folder, *overrides, module_arguments=()):
+    call = command(folder, *overrides, module_arguments=module_arguments)
+    return subprocess.run(call, capture_output=True, text=True, cwd=folder, timeout=300)
+
+
+def test_a_job_writes_a_row_a_member_and_never_trains_it_again(tmp_path, monkeypatch):
+    cfg = config(tmp_path, "regularizer=pb_edropout", "seeds=[0,1]")
+    train(cfg)
+    rows = Store(tmp_path / "results").rows()
+    assert [row["id"] for row in rows] == sorted(member.id for member in members(cfg))
+    row = rows[0]
+    assert row["status"] == "done" and len(row["epochs"]) == 3
+    assert set(row["epochs"][0]["test"]) == {"full", "mask"}
+    assert row["epochs"][0]["measures"]["train"]["conv1/masked"] == pytest.approx(6 / 36)
+    assert row["epochs"][0]["measures"]["mask"]["conv1/masked"] == pytest.approx(6 / 36)
+    assert row["epochs"][0]["measures"]["full"]["conv1/masked"] == 0
+    assert row["artifacts"]["conv1/ema"]["shape"] == [32, 36]
+    assert row["provenance"]["device"] == "cpu" and row["provenance"]["seconds"] > 0
+    assert not list((tmp_path / "outputs" / "checkpoints").glob("*.pt"))
+
+    monkeypatch.setattr("regbench.train.train_member", lambda *args: pytest.fail("trained again"))
+    train(cfg)
+    with pytest.raises(BaseException, match="trained again"):
+        train(config(tmp_path, "regularizer=pb_edropout", "seeds=[0,1,2]"))
+
+
+def test_members_share_initial_weights_and_data_order_but_not_across_seeds(tmp_path):
+    from regbench.data import load_splits
+    from regbench.data.sources import digits
+    from regbench.train import build
+    from regbench.training.loop import data_order
+
+    data = load_splits(digits(), 64, 16, 0, torch.device("cpu"))
+    weights = {}
+    for name in ("none", "pb_edropout", "dropout"):
+        for seed in (0, 1):
+            member = members(load_config([f"regularizer={name}", f"seeds=[{seed}]"]))[0]
+            weights[name, seed] = build(member, data, torch.device("cpu"))[0].head.weight
+    assert torch.equal(weights["none", 0], weights["pb_edropout", 0])
+    assert torch.equal(weights["none", 0], weights["dropout", 0])
+    assert not torch.equal(weights["none", 0], weights["none", 1])
+    assert torch.equal(data_order(50, 3, 1), data_order(50, 3, 1))
+    assert not torch.equal(data_order(50, 3, 1), data_order(50, 3, 2))
+    assert not torch.equal(data_order(50, 3, 1), data_order(50, 4, 1))
+
+
+@pytest.mark.parametrize("regularizer", ["none", "dropout", "pb_edropout", "pb_edropout_standardized", "random_patch"])
+def test_a_training_stopped_after_an_epoch_resumes_bit_for_bit(tmp_path, monkeypatch, regularizer):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(config(whole, f"regularizer={regularizer}"))
+
+    import regbench.training.loop as loop
+
+    real = loop.train_epoch
+    calls = []
+
+    def stops_in_the_second_epoch(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            real(*args)  # the work of the epoch is done and lost
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(loop, "train_epoch", stops_in_the_second_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        train(config(parts, f"regularizer={regularizer}"))
+    assert not Store(parts / "results").rows()
+    torch.manual_seed(12345)  # whatever the generator held before, the checkpoint's state counts
+    train(config(parts, f"regularizer={regularizer}"))
+    expected, resumed = Store(whole / "results").rows()[0], Store(parts / "results").rows()[0]
+    assert metrics(resumed) == metrics(expected)
+    assert resumed["artifacts"] == expected["artifacts"]
+    assert len(calls) == 4  # one, the lost one, two and three again
+
+
+def test_kill_minus_nine_loses_at_most_an_epoch(tmp_path):
+    overrides = ["regularizer=pb_edropout", "budget.epochs=12"]
+    child = subprocess.Popen(command(tmp_path, *overrides), cwd=tmp_path, stderr=subprocess.DEVNULL)
+    progress = tmp_path / "outputs" / "checkpoints"
+    deadline = time.monotonic() + 120
+    done = 0
+    while done < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        done = max([int(path.read_text() or 0) for path in progress.glob("*.epoch")], default=0)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert 2 <= done < 12 and not Store(tmp_path / "results").rows()
+    train(config(tmp_path, *overrides))
+    train(config(tmp_path / "whole", *overrides))
+    resumed, whole = Store(tmp_path / "results").rows()[0], Store(tmp_path / "whole" / "results").rows()[0]
+    assert metrics(resumed) == metrics(whole)
+
+
+def test_nan_makes_a_failed_row_and_the_other_members_go_on(tmp_path):
+    cfg = config(tmp_path, "regularizer=dropout", "task.optimizer.lr=1e30", "seeds=[0,1]")
+    with pytest.raises(MembersFailed, match=r"2 of 2 members failed: seed 0: loss became (nan|inf)"):
+        train(cfg)
+    rows = Store(tmp_path / "results").rows()
+    assert [row["status"] for row in rows] == ["failed", "failed"] and "epoch" in rows[0]["reason"]
+    train(cfg)  # a failed row is a row
+    with pytest.raises(MembersFailed):
+        train(config(tmp_path, "regularizer=dropout", "task.optimizer.lr=1e30", "seeds=[0]", "retry_failed=true"))
+
+
+def test_a_member_that_another_process_trains_is_skipped(tmp_path):
+    cfg = config(tmp_path, "seeds=[0]")
+    with lock(tmp_path / "outputs" / "checkpoints" / f"{members(cfg)[0].id}.lock") as mine:
+        assert mine
+        train(cfg)
+        assert not Store(tmp_path / "results").rows()
+    train(cfg)
+    assert len(Store(tmp_path / "results").rows()) == 1
+
+
+def test_two_processes_on_one_job_train_each_member_once(tmp_path):
+    calls = [
+        subprocess.Popen(command(tmp_path, "seeds=[0,1,2]"), cwd=tmp_path, stderr=subprocess.DEVNULL) for _ in range(2)
+    ]
+    assert [call.wait(timeout=300) for call in calls] == [0, 0]
+    assert len(Store(tmp_path / "results").rows()) == 3
+
+
+def checkpoint_of(folder, *overrides):
+    """A checkpoint left by an interrupted training."""
+    cfg = config(folder, *overrides)
+    path = folder / "outputs" / "checkpoints" / f"{members(cfg)[0].id}.pt"
+    path.parent.mkdir(parents=True)
+    return cfg, path
+
+
+def test_a_corrupt_checkpoint_is_named_and_not_trained_over(tmp_path):
+    cfg, path = checkpoint_of(tmp_path)
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match=r"checkpoint .*\.pt is corrupt .*delete it"):
+        train(cfg)
+    assert path.read_bytes() == b"not a checkpoint" and not Store(tmp_path / "results").rows()
+
+
+def test_a_checkpoint_of_another_config_is_refused(tmp_path):
+    cfg, path = checkpoint_of(tmp_path)
+    torch.save({"member": "0123456789abcdef"}, path)
+    with pytest.raises(UserError, match="is of member 0123456789abcdef, this config is member"):
+        train(cfg)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
+    cfg, path = checkpoint_of(tmp_path)
+    torch.save({"member": "x", "run": Path}, path)
+    with pytest.raises(UserError, match="is corrupt"):
+        train(cfg)
+
+
+def test_a_results_folder_that_cannot_be_written_is_said_before_training(tmp_path, monkeypatch):
+    (tmp_path / "results").write_text("a file where the folder should be")
+    monkeypatch.setattr("regbench.train.train_member", lambda *args: pytest.fail("trained for nothing"))
+    with pytest.raises(UserError, match=r"paths\.results=.* cannot be written"):
+        train(config(tmp_path))
+
+
+def test_a_full_disk_at_the_row_keeps_the_checkpoint(tmp_path, monkeypatch):
+    cfg = config(tmp_path)
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="No space left on device"):
+        patch.setattr(os, "fsync", full)
+        train(cfg)
+    assert list((tmp_path / "outputs" / "checkpoints").glob("*.pt"))
+    train(cfg)
+    assert len(Store(tmp_path / "results").rows()) == 1
+
+
+def test_a_full_disk_at_the_checkpoint_is_one_line(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(UserError, match=r"checkpoint .* cannot be written .*No space left on device"):
+        train(config(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "overrides,words",
+    [
+        (["regularizer=pb_edropout", "regularizer.method.layer.patch_size=5"], "patch_size=5 does not divide"),
+        (["regularizer=pb_edropout", "regularizer.method.layer.keep=1.5"], "keep=1.5"),
+        (["regularizer=random_patch", "regularizer.strength=1.0"], "keep=0.0"),
+        (["regularizer=dropout", "regularizer.strength=1.5"], "p=1.5"),
+        (["regularizer=dropout", "regularizer.method.placement=[conv7]"], "placement=conv7"),
+        (["regularizer=dropout", "+regularizer.method.layer.unknown=1"], "unknown"),
+        (["+model.unknown=1"], "unknown"),
+        (["device=cuda:99"], "device=cuda:99"),
+        (["budget.train_images=2000"], "budget.train_images=2000"),
+        (["dataset=mnist", "download=false", "paths.data=/nonexistent"], "prepare_data.py mnist"),
+        (["tracking.mode=sometimes"], "tracking.mode=sometimes"),
+    ],
+)
+def test_wrong_input_is_one_line_before_training_and_leaves_no_row(tmp_path, monkeypatch, overrides, words):
+    monkeypatch.setattr("regbench.train.train_member", lambda *args: pytest.fail("trained"))
+    with pytest.raises(UserError) as error:
+        train(config(tmp_path, *overrides))
+    assert words in str(error.value) and "\n" not in str(error.value)
+    assert not Store(tmp_path / "results").rows()
+
+
+@pytest.mark.parametrize("group", ["dataset", "model", "regularizer"])
+def test_an_unknown_choice_shows_the_options(tmp_path, group):
+    result = run(tmp_path, f"{group}=unheard_of")
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    known = sorted(path.stem for path in (ROOT / "configs" / group).glob("*.yaml"))
+    assert "unheard_of" in result.stderr and all(name in result.stderr for name in known)
+
+
+def test_the_command_line_reports_wrong_input_in_its_last_line(tmp_path):
+    result = run(tmp_path, "regularizer=pb_edropout", "regularizer.method.layer.variant=fast")
+    assert result.returncode == 2
+    assert (
+        result.stderr.strip().splitlines()[-1] == "error: variant=fast is not allowed: allowed is printed, standardized"
+    )
+
+
+@pytest.mark.parametrize("launch", ["local", "joblib", "submitit_local"])
+def test_multirun_under_every_launcher_skips_what_another_one_finished(tmp_path, launch):
+    train(config(tmp_path, "budget.epochs=1", "seeds=[0,1]"))
+    stamp = {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("*.json")}
+    sweep = ["budget.epochs=1", f"launch={launch}", "seeds=[0,1]", "regularizer=none,dropout"]
+    result = run(tmp_path, *sweep, module_arguments=("-m",))
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert len(Store(tmp_path / "results").rows()) == 4
+    assert all(path.stat().st_mtime_ns == before for path, before in stamp.items())
+
+
+def test_rows_are_the_same_with_tracking_on_and_wandb_is_offline_without_a_key(tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    train(config(tmp_path / "off", "regularizer=pb_edropout", "budget.epochs=1"))
+    train(config(tmp_path / "on", "regularizer=pb_edropout", "budget.epochs=1", "tracking=auto"))
+    off, on = (Store(tmp_path / name / "results").rows()[0] for name in ("off", "on"))
+    assert metrics(on) == metrics(off) and on["id"] == off["id"]
+    assert list((tmp_path / "on" / "outputs" / "wandb").glob("offline-run-*"))
+    assert not (tmp_path / "off" / "outputs" / "wandb").exists()
+
+
+def test_a_row_is_plain_json_with_its_config(tmp_path):
+    train(config(tmp_path, "budget.epochs=1"))
+    path = next((tmp_path / "results").rglob("*.json"))
+    row = json.loads(path.read_text())
+    assert row["config"]["model"]["widths"] == [32, 64, 64, 128, 128]
+    assert row["config"]["regularizer"]["name"] == "none" and row["config"]["seed"] == 0
