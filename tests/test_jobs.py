@@ -97,7 +97,7 @@ def test_every_model_builds_with_every_regularizer(model, regularizer):
     cpu = torch.device("cpu")
     member = members(load_config([f"model={model}", f"regularizer={regularizer}"]))[0]
     data = load_splits(digits(), 64, 16, 0, cpu)
-    network, method, optimizer = build(member, data, cpu)
+    network, _, optimizer = build(member, data, cpu)
     images, _ = data.train.take(slice(0, 4))
     assert network.train()(images).shape == (4, 10)
     assert optimizer.param_groups[0]["lr"] == member.config["task"]["optimizer"]["lr"]

@@ -226,7 +226,7 @@ def test_a_full_disk_at_the_checkpoint_is_one_line(tmp_path, monkeypatch):
         (["regularizer=random_patch", "regularizer.strength=1.0"], "keep=0.0"),
         (["regularizer=dropout", "regularizer.strength=1.5"], "p=1.5"),
         (["regularizer=dropout", "regularizer.method.placement=[conv7]"], "placement=conv7"),
-        (["regularizer=dropout", "+regularizer.method.layer.unknown=1"], "unknown"),
+        (["regularizer=dropout", "+regularizer.method.layer.unknown=1"], "layer.unknown is no setting of Dropout"),
         (["+model.unknown=1"], "unknown"),
         (["device=cuda:99"], "device=cuda:99"),
         (["budget.train_images=2000"], "budget.train_images=2000"),

@@ -92,7 +92,7 @@ def train_member(
     tracker: Tracker,
     checkpoint: Checkpoint,
 ) -> dict[str, Any]:
-    """Train one member, from its checkpoint where there is one; returns its row but for provenance, also if it failed."""
+    """Train one member, from its checkpoint where there is one; returns its row, provenance left out."""
     model, regularizer, optimizer = build(member, data, device)
     settings = member.config
     steps = -(-len(data.train) // settings["task"]["batch_size"])

@@ -90,7 +90,7 @@ def test_the_baseline_has_one_mode_and_no_penalty():
 
 
 def test_placements_that_match_nothing_are_refused():
-    with pytest.raises(UserError, match="placement=conv9 is not a site .* conv1, conv2"):
+    with pytest.raises(UserError, match=r"placement=conv9 is not a site .* conv1, conv2"):
         SiteLayers(["conv9"], Dropout).attach(CNN5(SHAPE, 10), SHAPE)
     with pytest.raises(UserError, match=r"placement=\[\]"):
         SiteLayers([], Dropout)

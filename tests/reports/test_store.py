@@ -93,7 +93,7 @@ def test_numbers_that_json_does_not_know_are_refused(store):
 
 
 def test_experiment_names_are_plain(store):
-    with pytest.raises(UserError, match="experiment_name=../x is not allowed"):
+    with pytest.raises(UserError, match=r"experiment_name=\.\./x is not allowed"):
         store.write(row(experiment="../x"))
 
 

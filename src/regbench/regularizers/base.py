@@ -71,12 +71,7 @@ class SiteLayers(Regularizer):
         shapes = site_shapes(model, input_shape)
         for name in self.placement:
             channels, *map_size = shapes[name]
-            asked = inspect.signature(self.make_layer).parameters
-            known = {"channels": channels, "map_size": tuple(map_size)}
-            try:
-                layer = self.make_layer(**{key: value for key, value in known.items() if key in asked})
-            except TypeError as error:
-                raise UserError(f"regularizer.method.layer: {error}") from error
+            layer = _call_with_known(self.make_layer, {"channels": channels, "map_size": tuple(map_size)})
             sites[name] = self.layers[name] = layer
             self.maps[name] = shapes[name]
         if any(hasattr(layer, "mode") for layer in self.layers.values()):
@@ -105,6 +100,18 @@ class SiteLayers(Regularizer):
 
     def _with(self, attribute: str) -> Iterator[tuple[str, nn.Module]]:
         return ((site, layer) for site, layer in self.layers.items() if hasattr(layer, attribute))
+
+
+def _call_with_known(make: Callable[..., nn.Module], known: dict[str, object]) -> nn.Module:
+    """Call `make` with those of the known values that its signature asks for; unknown settings are named."""
+    target = getattr(make, "func", make)  # functools.partial holds the settings of the config
+    asked = inspect.signature(target).parameters
+    for key in getattr(make, "keywords", {}):
+        if key not in asked:
+            raise UserError(
+                f"regularizer.method.layer.{key} is no setting of {target.__name__}: allowed are {', '.join(asked)}"
+            )
+    return make(**{key: value for key, value in known.items() if key in asked})
 
 
 @torch.no_grad()
