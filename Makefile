@@ -82,7 +82,7 @@ stale: $(READY) ## list rows that other code than today's has made
 
 .PHONY: benchmark
 benchmark: $(READY) ## speed of PB-EDropout beside the other layers, as ratios of one run
-	@$(PY) scripts/benchmark.py
+	@$(PY) scripts/benchmark.py --write
 
 .PHONY: clean
 clean: ## remove checkpoints, logs and the demo's results; rows stay

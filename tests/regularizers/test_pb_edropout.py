@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from regbench.errors import UserError
 from regbench.regularizers import PBEDropout2d, pb_edropout
+from regbench.regularizers.candidates import normal_quantiles
 from regbench.regularizers.pb_edropout import gibbs_probabilities, keep_count, patch_energy, temperature_at
 from tests.regularizers.reference import Reference
 
@@ -30,8 +31,11 @@ def feature_map(samples=3, channels=4, side=8, seed=0, shift=0.0):
     return torch.relu(x).to(memory_format=torch.channels_last)
 
 
-def give_noise(monkeypatch, noise):
-    monkeypatch.setattr(pb_edropout, "gaussian_noise", lambda like, copies, std: std * noise.clone())
+def give_noise(monkeypatch, seed):
+    """Let the layer draw known bits; returns the standard normal noise that they mean, (S, C, N, L)."""
+    bits = torch.randint(-(2**15), 2**15, (3, 4, 3, 16), generator=torch.Generator().manual_seed(seed))
+    monkeypatch.setattr(pb_edropout, "random_bits", lambda like, copies: bits.to(torch.int16))
+    return normal_quantiles(torch.device("cpu"))[bits % 2**16]
 
 
 def kept_patches(masked, layer):
@@ -73,8 +77,7 @@ def test_fast_layer_follows_the_reference_step_by_step(monkeypatch, shift):
     reference = Reference(**SETTINGS, **SILENT)
     for step in range(6):
         x = feature_map(seed=step, shift=shift)
-        noise = torch.randn(3, 4, 3, 16, generator=torch.Generator().manual_seed(100 + step))
-        give_noise(monkeypatch, noise)
+        noise = give_noise(monkeypatch, seed=100 + step)
         masked = layer(x)
         expected, masks = reference.forward(x, noise)
         torch.testing.assert_close(masked, expected, rtol=0, atol=0)

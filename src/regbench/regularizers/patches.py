@@ -86,17 +86,17 @@ def _lowest(scores: Tensor, count: int) -> Tensor:
     threshold = ordered[:, count - 1]
     chosen = values <= threshold[:, None]
     if count < values.shape[-1]:
-        tied = np.flatnonzero(ordered[:, count] == threshold)
-        _settle_ties(values, chosen, tied, count)
+        tied = ordered[:, count] == threshold
+        chosen[tied] = settle_ties(values[tied], count)
     return torch.from_numpy(chosen).view(scores.shape)
 
 
-def _settle_ties(values: np.ndarray, chosen: np.ndarray, tied: np.ndarray, count: int) -> None:
-    """Where more than `count` values reach the threshold, keep the first ones only (in place)."""
-    order = np.argsort(values[tied], axis=-1, kind="stable")[:, :count]
-    exact = np.zeros((len(tied), values.shape[-1]), dtype=bool)
+def settle_ties(values: np.ndarray, count: int) -> np.ndarray:
+    """True at the `count` lowest of each row, the first ones among equals: (rows, L) -> bool (rows, L)."""
+    order = np.argsort(values, axis=-1, kind="stable")[:, :count]
+    exact = np.zeros(values.shape, dtype=bool)
     np.put_along_axis(exact, order, True, axis=-1)
-    chosen[tied] = exact
+    return exact
 
 
 @_lowest.register_kernel("cuda")
@@ -111,28 +111,7 @@ def _lowest_shape(scores: Tensor, count: int) -> Tensor:
     return torch.empty_like(scores, dtype=torch.bool)
 
 
-# Random draws are custom operators too: torch.compile then keeps them as they are, draw for draw.
-@torch.library.custom_op("regbench::gaussian_noise", mutates_args=(), tags=torch.Tag.nondeterministic_seeded)
-def gaussian_noise(like: Tensor, copies: int, std: float) -> Tensor:
-    """Normal float32 noise of mean 0 and standard deviation `std`, (copies, *like.shape), on the device of `like`.
-
-    On a CPU, torch draws normals on one thread and dearly. There, 16 random bits choose one of 65,536 equally
-    likely quantiles of the normal distribution instead (up to 4.3 standard deviations), at half the cost.
-    """
-    shape = (copies, *like.shape)
-    if like.device.type != "cpu":
-        return torch.randn(shape, device=like.device).mul_(std)
-    size = copies * like.numel()
-    bits = torch.empty((size + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
-    index = bits.view(torch.int16)[:size].to(torch.int32).bitwise_and_(0xFFFF)
-    return torch.index_select(_normal_quantiles() * std, 0, index).view(shape)
-
-
-@gaussian_noise.register_fake
-def _gaussian_noise_shape(like: Tensor, copies: int, std: float) -> Tensor:
-    return like.new_empty((copies, *like.shape), dtype=torch.float32)
-
-
+# A custom operator too: torch.compile then keeps the draws as they are.
 @torch.library.custom_op("regbench::random_integers", mutates_args=(), tags=torch.Tag.nondeterministic_seeded)
 def random_integers(like: Tensor, shape: list[int]) -> Tensor:
     """Uniform int32 from 0 to 2^31 - 1, on the device of `like`."""
@@ -142,9 +121,3 @@ def random_integers(like: Tensor, shape: list[int]) -> Tensor:
 @random_integers.register_fake
 def _random_integers_shape(like: Tensor, shape: list[int]) -> Tensor:
     return like.new_empty(shape, dtype=torch.int32)
-
-
-@functools.cache
-def _normal_quantiles() -> Tensor:
-    levels = (torch.arange(2**16, dtype=torch.float64) + 0.5) / 2**16
-    return torch.special.ndtri(levels).float()

@@ -25,7 +25,7 @@ Deviations
     * G is printed inside the channel loop, so that it moves once per channel and alters alpha of the later ones.
       Here alpha is frozen during a forward and G moves once, by the mean over channels. That is what lets all
       channels go at once; a test measures what it changes (below 0.1 % of alpha per forward).
-    * The noise on a CPU has 65,536 levels (`patches.gaussian_noise`).
+    * The noise on a CPU has 65,536 levels (`candidates.random_bits`).
     * `variant=standardized` is ours: energies are standardised (log, per sample and channel) so that ReLU's zeros
       do not collapse Pr onto a few patches, the noise is added to log Pr, and mutants (a share rho of the kept
       patches swapped for dropped ones, so K stays) compete with the candidates.
@@ -39,8 +39,8 @@ import torch
 from torch import Tensor, nn
 
 from regbench.errors import UserError
+from regbench.regularizers.candidates import candidate_masks, random_bits
 from regbench.regularizers.patches import (
-    gaussian_noise,
     keep_count,
     lowest,
     mask_patches,
@@ -54,7 +54,6 @@ __all__ = [
     "gibbs_probabilities",
     "keep_count",
     "patch_energy",
-    "propose",
     "removed_mass",
     "standardized_log_energy",
     "temperature_at",
@@ -118,14 +117,6 @@ def standardized_log_energy(energy: Tensor) -> Tensor:
     log_energy = energy.log()
     centred = log_energy - log_energy.mean(-1, keepdim=True)
     return centred / log_energy.std(-1, keepdim=True).clamp_(min=1e-6)
-
-
-def propose(scores: Tensor, noise: Tensor, dropped: int) -> Tensor:
-    """Candidate masks (Algorithm 1, line 6): the `dropped` lowest of scores + noise.
-
-    (C, N, L) scores, (S, C, N, L) noise -> bool (S, C, N, L), True where a patch is dropped.
-    """
-    return lowest(scores + noise, dropped)
 
 
 def removed_mass(mass: Tensor, dropped: Tensor) -> Tensor:
@@ -302,33 +293,31 @@ class PBEDropout2d(nn.Module):
         energy = _channels_first(_energy_of_magnitudes(magnitudes, alpha, self.beta, self.eps))
         mass = _channels_first(sum_patches(magnitudes))
         temperature = temperature_at(self.steps, self.c)
-        n_patches = energy.shape[-1]
-        noise = gaussian_noise(energy, self.population, self.noise_std)
         if self.variant == "standardized":
             energy = standardized_log_energy(energy)
         probabilities = gibbs_probabilities(energy, temperature)
         scores = probabilities if self.variant == "printed" else torch.log_softmax(energy / -temperature, dim=-1)
-        candidates = propose(scores, noise, n_patches - keep_count(self.keep, n_patches))
-        candidates, masses, mean_proxy = self._evolve(candidates, mass)
-        best = masses.argmin(0)
+        candidates, proxies, mean_proxy = self._evolve(scores, mass)
+        best = proxies.argmin(0)
         dropped = candidates[best, torch.arange(self.channels, device=x.device)]
         keep = (~dropped).to(x.dtype)
-        self._observe(keep, probabilities, masses.gather(0, best[None]), mass, mean_proxy)
+        self._observe(keep, probabilities, proxies.gather(0, best[None]), mass, mean_proxy)
         return keep.unflatten(2, grid).transpose(0, 1).contiguous(memory_format=_memory_format(x))
 
-    def _evolve(self, candidates: Tensor, mass: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The masks to choose from, the mass that each removes (S, C), and the mean that moves G."""
-        masses = removed_mass(mass, candidates)
+    def _evolve(self, scores: Tensor, mass: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The masks to choose from (S, C, N, L), their proxies (S, C), and the mean proxy that moves G."""
+        n_patches = mass.shape[-1]
+        dropped = n_patches - keep_count(self.keep, n_patches)
+        bits = random_bits(scores, self.population)
+        candidates, removed = candidate_masks(scores, mass, bits, self.noise_std, dropped)
+        proxies = removed.sum(-1) / (mass.shape[1] * n_patches)
         if self.variant == "standardized":
-            n_patches = mass.shape[-1]
-            dropped = n_patches - keep_count(self.keep, n_patches)
-            count = min(round(self.mutation * dropped), n_patches - dropped)
-            mutants = swap_patches(candidates, count)
+            mutants = swap_patches(candidates, min(round(self.mutation * dropped), n_patches - dropped))
             candidates = torch.cat([candidates, mutants])
-            masses = torch.cat([masses, removed_mass(mass, mutants)])
+            proxies = torch.cat([proxies, removed_mass(mass, mutants)])
         elif self.feedback_from == "mutated":
-            return candidates, masses, removed_mass(mass, flip_bits(candidates, self.mutation)).mean()
-        return candidates, masses, masses.mean()
+            return candidates, proxies, removed_mass(mass, flip_bits(candidates, self.mutation)).mean()
+        return candidates, proxies, proxies.mean()
 
     def _observe(self, keep: Tensor, probabilities: Tensor, removed: Tensor, mass: Tensor, mean_proxy: Tensor) -> None:
         """Move G and the average of masks, and count."""
