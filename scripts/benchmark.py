@@ -29,6 +29,8 @@ from regbench.regularizers.pb_edropout import gibbs_probabilities, keep_count, p
 from regbench.training.provenance import device_name
 
 BATCH, CHANNELS, SIDE = 128, 32, 28
+COLUMNS = ("at conv1", "layer, ms", "layer / floor", "layer / DropBlock2d", "train step, ms", "step / plain")
+COLUMNS += ("step / DropBlock2d's",)
 FORMATS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_format}
 
 
@@ -151,12 +153,12 @@ def measure(device: torch.device, memory: str, rounds: int) -> list[str]:
     step = medians(whole, device, rounds, f"{device.type} {memory} step")
     block, plain = "torchvision DropBlock2d", "no layer"
     lines = [
-        "| at conv1 | layer, ms | layer / floor | layer / DropBlock2d | train step, ms | step / plain | step / DropBlock2d's |",
-        "| :--- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        f"| {' | '.join(COLUMNS)} |",
+        f"| :--- |{' ---: |' * (len(COLUMNS) - 1)}",
     ]
     for name in cases:
         own = layer.get(name)
-        cells = [f"{1e3 * own:.2f}", f"{own / layer['floor']:.1f}", f"{own / layer[block]:.2f}"] if own else ["–"] * 3
+        cells = [f"{1e3 * own:.2f}", f"{own / layer['floor']:.1f}", f"{own / layer[block]:.2f}"] if own else ["-"] * 3
         cells += [f"{1e3 * step[name]:.1f}", f"{step[name] / step[plain]:.2f}", f"{step[name] / step[block]:.2f}"]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines

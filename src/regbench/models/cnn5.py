@@ -2,8 +2,14 @@
 
 The paper says "a shallow CNN composed of five convolutional layers" and no more. Its Mask% of 15.28 and 15.31 fixes
 conv1: 22 of 144 and 30 of 196 patches, hence maps of 24x24 and 28x28, hence a 5x5 kernel without padding. The rest
-was chosen once, on the held-out split of the unregularized network, before any regularized run, and is frozen:
-the README of results tells what was tried.
+was chosen once, on 5,000 held-out CIFAR-10 images with the unregularized network (one seed, Adam 1e-3, batch 128,
+no augmentation), before any regularized run, and is frozen:
+
+    widths 32-64-64-128-128,   pooled after 1, 2, 3    73.8 % after 12 epochs
+    widths 32-64-128-128-256,  pooled after 1, 2, 3    75.3 % after 8 epochs
+    widths 32-64-64-128-128,   pooled after 1, 2, 4    75.1 % after 9 epochs; chosen: as good with half the weights
+
+The paper's baseline has 77.2 %, trained on all 50,000 images and read off its best epoch on the test split.
 """
 
 import torch.nn.functional as F
