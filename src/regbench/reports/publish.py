@@ -8,16 +8,21 @@ from regbench.paths import ROOT
 from regbench.reports.figures import draw_curves, draw_masks
 from regbench.reports.paper import load_paper_numbers
 from regbench.reports.sensitivity import build_sensitivity
-from regbench.reports.table1 import write_table1
+from regbench.reports.summary import write_summary
+from regbench.reports.table1 import build_sections, write_table1
 from regbench.reports.tables import to_markdown
 
 PAPER = ROOT / "results" / "paper"
+README = ROOT / "README.md"
 SILENT_DEFAULTS = {"beta": 0.1, "c": 1.0, "noise_std": 0.01, "eps": 0.001, "variant": "printed"}
 
 
 def publish_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
-    """PB-EDropout's Table 1; per budget, its Figure 1 and the averaged masks of conv1."""
-    written = write_table1(rows, load_paper_numbers(PAPER / "pb_edropout.yaml"), results / "tables")
+    """PB-EDropout's Table 1, the README's summary of it; per budget, its Figure 1 and the averaged masks of conv1."""
+    numbers = load_paper_numbers(PAPER / "pb_edropout.yaml")
+    written = write_table1(rows, numbers, results / "tables")
+    target = README if results.resolve() == README.parent / "results" else results / "tables" / "README.md"
+    written.append(write_summary(build_sections(rows, numbers), README, target))
     if not pictures:
         return written
     for budget in sorted({row["budget"] for row in rows if row["status"] == "done"}):

@@ -76,12 +76,17 @@ def build_table1(rows: Sequence[dict], paper_numbers: PaperNumbers, budget: str)
     return [_table(name, by_dataset[name], paper_numbers) for name in DATASETS if name in by_dataset]
 
 
+def build_sections(rows: Sequence[dict], paper_numbers: PaperNumbers) -> dict[str, list[Table]]:
+    """The tables of every budget that has rows: paper first, then quick, then smoke."""
+    return {budget: build_table1(rows, paper_numbers, budget) for budget in _budgets(rows)}
+
+
 def write_table1(rows: Sequence[dict], paper_numbers: PaperNumbers, folder: str | Path) -> list[Path]:
     """Write `table1.md`, `table1.csv`, `table1.tex` into `folder`, one section per budget that has rows.
 
     The order of `rows` changes no byte. Returns the three paths.
     """
-    sections = {budget: build_table1(rows, paper_numbers, budget) for budget in _budgets(rows)}
+    sections = build_sections(rows, paper_numbers)
     tables = [table for section in sections.values() for table in section]
     texts = {
         "table1.md": page(sections, rows),

@@ -1,0 +1,102 @@
+"""`reproduce.py`: the plan, the run, the report, and a second call that trains nothing."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from regbench.paths import ROOT
+from regbench.reports.store import Store
+
+
+def call(folder, *arguments, script="reproduce.py"):
+    command = [sys.executable, str(ROOT / "scripts" / script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300)
+
+
+def reproduce_arguments(folder, *more):
+    paths = [f"paths.results={folder}/results", f"paths.outputs={folder}/outputs", "tracking=off"]
+    chosen = ["--datasets", "digits", "--regularizers", "none,pb_edropout", "--workers", "2"]
+    return ["table1", "--budget", "smoke", *chosen, *more, *paths]
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reproduce")
+    return folder, call(folder, *reproduce_arguments(folder, "--seeds", "2"))
+
+
+def test_it_says_what_is_missing_runs_it_and_writes_table_and_pictures(reproduced):
+    folder, result = reproduced
+    assert result.returncode == 0, result.stderr
+    assert "0 of 4 trainings are done" in result.stdout
+    assert "missing 2 of 2: dataset=digits regularizer=pb_edropout" in result.stdout
+    assert len(Store(folder / "results").rows()) == 4
+    table = (folder / "results" / "tables" / "table1.md").read_text()
+    assert "n = 2" in table and "budget smoke" in table and "not run" in table
+    for name in ("pb_edropout_figure1_smoke.png", "pb_edropout_masks_smoke.png"):
+        assert (folder / "results" / "figures" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_second_call_trains_nothing_and_more_seeds_train_only_the_new_ones(reproduced):
+    folder, _ = reproduced
+    again = call(folder, *reproduce_arguments(folder, "--seeds", "2"))
+    assert again.returncode == 0 and "4 of 4 trainings are done" in again.stdout
+    more = call(folder, *reproduce_arguments(folder, "--seeds", "3", "--dry-run"))
+    assert "4 of 6 trainings are done" in more.stdout and "about" in more.stdout
+
+
+def test_check_passes_on_its_own_tables_and_fails_on_a_changed_one(reproduced, tmp_path):
+    folder, _ = reproduced
+    results = tmp_path / "results"
+    shutil.copytree(folder / "results", results)
+    checked = call(tmp_path, "--check", "--results", str(results), script="report.py")
+    assert checked.returncode == 0, checked.stderr
+    table = results / "tables" / "table1.md"
+    table.write_text(table.read_text().replace("n = 2", "n = 5"))
+    changed = call(tmp_path, "--check", "--results", str(results), script="report.py")
+    assert changed.returncode == 1 and "table1.md" in changed.stderr
+
+
+def test_collect_packs_what_report_then_reads(reproduced, tmp_path):
+    folder, _ = reproduced
+    results = tmp_path / "results"
+    shutil.copytree(folder / "results", results)
+    before = Store(results).rows()
+    assert call(tmp_path, "--collect", "--results", str(results), script="report.py").returncode == 0
+    assert (results / "runs" / "table1.jsonl").exists() and Store(results).rows() == before
+    assert "0 rows of other code" in call(tmp_path, "--stale", "--results", str(results), script="report.py").stdout
+
+
+def test_an_interrupt_ends_the_workers_and_the_same_command_goes_on(tmp_path):
+    command = [sys.executable, str(ROOT / "scripts" / "reproduce.py"), *reproduce_arguments(tmp_path)]
+    command += ["budget.epochs=200", "--seeds", "1"]
+    child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    checkpoints = tmp_path / "outputs" / "checkpoints"
+    deadline = time.monotonic() + 120
+    while not list(checkpoints.glob("*.epoch")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 130 and "goes on from each training's last epoch" in said
+    time.sleep(1.0)
+    before = {path: path.read_text() for path in checkpoints.glob("*.epoch")}
+    time.sleep(2.0)
+    assert before and before == {path: path.read_text() for path in checkpoints.glob("*.epoch")}
+
+
+@pytest.mark.parametrize(
+    "arguments,words",
+    [
+        (["table9"], "experiment=table9 is not known"),
+        (["table1", "--datasets", "imagenet"], "dataset=imagenet is not part of this experiment"),
+        (["table1", "--seeds", "many"], "SEEDS=many is not allowed"),
+    ],
+)
+def test_wrong_input_is_one_line(tmp_path, arguments, words):
+    result = call(tmp_path, *arguments, "--dry-run")
+    assert result.returncode == 2 and "Traceback" not in result.stderr
+    assert result.stderr.startswith("error: ") and words in result.stderr
