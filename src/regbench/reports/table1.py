@@ -25,7 +25,7 @@ from regbench.reports.methods import (
 from regbench.reports.paper import PaperNumbers
 from regbench.reports.records import Record, cell, compared, corrected, count_cell, measured, number
 from regbench.reports.settings import title_settings
-from regbench.reports.table1_notes import gap_note, images_note, page, power_note
+from regbench.reports.table1_notes import gap_note, images_note, masks_note, page, power_note
 from regbench.reports.tables import EN_DASH, Cell, Table, to_csv, to_tex
 
 BUDGETS = ("paper", "quick", "smoke")
@@ -119,7 +119,7 @@ def _table(dataset: str, rows: list[dict], paper_numbers: PaperNumbers) -> Table
         title=f"Table 1, {DATASETS[dataset]}: {title_settings(rows, groups.values())}",
         columns=COLUMNS,
         rows=tuple(_cells(line, most) for line in lines),
-        notes=_notes(dataset, rows[0]["config"]["dataset"], lines),
+        notes=_notes(dataset, rows[0]["config"]["dataset"], lines, groups),
         records=tuple(_csv_record(record, dataset, rows[0]["budget"]) for line in lines for record in _csv_order(line)),
     )
 
@@ -212,11 +212,12 @@ def _paper_cell(record: Record) -> Cell:
     return Cell(record.paper_value or EN_DASH)
 
 
-def _notes(dataset: str, settings: dict, lines: Sequence[Line]) -> tuple[str, ...]:
+def _notes(dataset: str, settings: dict, lines: Sequence[Line], groups: dict[str, Group]) -> tuple[str, ...]:
     accuracies = [tuple(line.records["accuracy", name] for name in protocols.PROTOCOLS) for line in lines]
     tests = sum(line.records[key].p is not None for line in lines for key in (TO_BASELINE, TO_RANDOM))
     power = power_note([line.records[TO_BASELINE] for line in lines], tests)
-    return images_note(dataset, settings), gap_note(accuracies), power
+    notes = (images_note(dataset, settings), gap_note(accuracies), power, masks_note(groups))
+    return tuple(note for note in notes if note)
 
 
 def _csv_order(line: Line) -> list[Record]:

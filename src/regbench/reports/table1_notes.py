@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from regbench.reports import stats
-from regbench.reports.methods import DATASETS
+from regbench.reports.groups import Group
+from regbench.reports.methods import DATASETS, PB, PB_STANDARDIZED, RANDOM, SITE
 from regbench.reports.records import Record, number
 from regbench.reports.settings import devices, image_count
 from regbench.reports.tables import EN_DASH, Table, to_markdown
@@ -38,6 +39,12 @@ BUDGET_NOTES = {
     "quick": "`quick` is not a reproduction: it trains for less than a comparison with the paper's numbers "
     "needs. It shows how the methods compare with each other after the same short training.",
     "smoke": "`smoke` only shows that everything runs. Its numbers say nothing about a method.",
+}
+
+
+MASK_MEASURES = {
+    "zero_probability": "of the patches had probability exactly 0, so that noise alone ranked them,",
+    "removed_mass": "of the L1 activation mass was in the dropped patches",
 }
 
 
@@ -91,3 +98,19 @@ def power_note(differences: Sequence[Record], tests: int) -> str:
         "two-sided at 0.05 uncorrected "
         f"(in brackets: at Holm's first step of {tests} test{'s' * (tests != 1)}): {', '.join(parts)}."
     )
+
+
+def masks_note(groups: dict[str, Group]) -> str | None:
+    """What the masks of training did in the last epoch: Pr = 0, and the activation mass that the dropped held."""
+    parts = []
+    for regularizer in (PB, PB_STANDARDIZED, RANDOM.regularizer):
+        rows = groups[regularizer].done if regularizer in groups else ()
+        measures = [row["epochs"][-1]["measures"]["train"] for row in rows]
+        text = [
+            f"{100 * fmean(values):.1f} % {meaning}"
+            for name, meaning in MASK_MEASURES.items()
+            if (values := [measure[f"{SITE}/{name}"] for measure in measures if f"{SITE}/{name}" in measure])
+        ]
+        if text:
+            parts.append(f"{regularizer} {' and '.join(text)}")
+    return f"In the last epoch of training: {'; '.join(parts)}." if parts else None
