@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from regbench.code_version import code_version
 from regbench.errors import UserError
 from regbench.experiments import cells, rows_of_cells, sweeps
 from regbench.paths import ROOT
@@ -70,8 +71,6 @@ def collect(store: Store) -> int:
 
 def stale(store: Store) -> int:
     """List rows whose code is not today's; they are kept, and never trained again unasked."""
-    from regbench.training.provenance import code_version
-
     rows = [row for row in store.rows() if row["provenance"]["code"] != code_version()]
     for row in rows:
         config = row["config"]

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 import torch
 
-from regbench.regularizers import candidates
+from regbench.regularizers import candidates, patches
 from regbench.regularizers.candidates import candidate_masks, normal_quantiles, random_bits
 from regbench.regularizers.patches import lowest
 
@@ -49,3 +49,14 @@ def test_noise_is_normal_and_follows_torchs_seed():
     assert not torch.equal(bits, random_bits(like, 4))
     torch.manual_seed(0)
     assert torch.equal(bits, random_bits(like, 4))
+
+
+def test_the_gpu_kernels_choose_the_same_patches():
+    """They are plain torch, so a CPU can run them: same scores, same bits, same masks, equal scores included."""
+    scores = torch.rand(3, 20, 16).round(decimals=1)
+    bits = random_bits(scores, 2)
+    expected, mass = candidate_masks(scores, scores, bits, 0.05, 4)
+    dropped, removed = candidates._candidate_masks_on_gpu(scores, scores, bits, 0.05, 4)
+    assert torch.equal(dropped, expected)
+    torch.testing.assert_close(removed, mass)
+    assert torch.equal(patches._lowest_on_gpu(scores, 5), lowest(scores, 5))

@@ -1,7 +1,5 @@
 """Where a row comes from: commit, versions, device, code."""
 
-import functools
-import hashlib
 import platform
 import subprocess
 import sys
@@ -9,10 +7,8 @@ from typing import Any
 
 import torch
 
+from regbench.code_version import code_version
 from regbench.paths import ROOT
-
-#: what a member's numbers depend on, below src/regbench
-CODE = ("regularizers", "models", "data", "training", "train.py")
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
@@ -28,18 +24,6 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "command": " ".join([sys.argv[0].rsplit("/", 1)[-1], *sys.argv[1:]]),
     }
-
-
-@functools.cache
-def code_version() -> str:
-    """Hash of the sources that a member's numbers depend on: 12 hexadecimal digits."""
-    digest = hashlib.sha256()
-    package = ROOT / "src" / "regbench"
-    for part in CODE:
-        path = package / part
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(str(file.relative_to(package)).encode() + b"\0" + file.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def device_name(device: torch.device) -> str:
