@@ -1,0 +1,189 @@
+"""Entropy guidance: a penalty on how much a dense or convolutional layer changes the entropy of what passes it.
+
+Paper
+    Meni, White, Mayo, Pilkiewicz, "Entropy-based Guidance of Deep Neural Networks for Accelerated Convergence and
+    Improved Performance", sections 3 to 5.1.
+Formula
+    Dense (Theorem 3): the change is log|det W|, W the square part of the weight, its first min(in, out) rows and
+    columns. Convolution (Corollary 6): (l - p + 1)(w - q + 1) log|c_11| for each filter on an l x w map.
+    Losses: `log`, -lambda sum of changes (21), (23); `reciprocal`, lambda sum 1 / (|.| + eps) (24), (25).
+Where
+    The weights of named layers: dense or convolutional, in forward order.
+Paper settings
+    lambda in {0, 1e-4, ..., 10}; eps < 1e-3; first layer only, or all layers.
+Ambiguities and the choice made
+    * The text after (21) says that lambda > 0 reduces entropy; the formula raises it. The formula is followed.
+    * (23) has the logarithm without the factor of the map's size, and so has the penalty here.
+    * eps is 1e-3 by default, the largest that the paper's footnote allows up to.
+    * Completing C_M on its other side puts c_pq in the place of c_11: that it is c_11 is a choice of the paper's.
+    * Theorem 3's "det > 0" holds for the absolute value only.
+Deviations
+    The dense reciprocal is computed from log|det W|, never from det W: the determinant of a 60 x 60 block of
+    freshly initialised weights is about e^-139 and is 0 in float32. Its loss is then lambda / eps with no gradient,
+    in exact arithmetic as here; `gradient_norm` is measured so that a run says so itself.
+Evidence
+    None yet.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from regbench.errors import UserError
+from regbench.regularizers.base import Regularizer
+
+FORMS = ("log", "reciprocal")
+LAYERS = (nn.Linear, nn.Conv2d)
+
+
+def conv_entropy_change(weight: Tensor, map_size: tuple[int, int] | None = None) -> Tensor:
+    """Change in entropy of each filter, (O, I, p, q) -> (O, I), in nats (Corollary 6).
+
+    Args:
+        map_size: (l, w) of the input map; its change is then (l - p + 1)(w - q + 1) log|c_11|, else log|c_11|.
+
+    Raises:
+        UserError: a weight that is none of a 2D convolution, or a map smaller than the filter.
+    """
+    if weight.dim() != 4 or weight.numel() == 0:
+        raise UserError(f"weight of shape {tuple(weight.shape)} is none of a 2D convolution: allowed is (O, I, p, q)")
+    change = weight[:, :, 0, 0].abs().log()
+    if map_size is None:
+        return change
+    rows, columns = (side - kernel + 1 for side, kernel in zip(map_size, weight.shape[2:], strict=True))
+    if rows < 1 or columns < 1:
+        raise UserError(f"map_size={tuple(map_size)} is smaller than the filter of {tuple(weight.shape[2:])}")
+    return change * (rows * columns)
+
+
+def square_part(weight: Tensor) -> Tensor:
+    """The first n rows and columns, n = min(in, out): (out, in) -> (n, n)."""
+    if weight.dim() != 2 or weight.numel() == 0:
+        raise UserError(f"weight of shape {tuple(weight.shape)} has no square part: allowed is (out, in), both above 0")
+    size = min(weight.shape)
+    return weight[:size, :size]
+
+
+def dense_entropy_change(weight: Tensor) -> Tensor:
+    """Change in entropy log|det W| of the square part W, (out, in) -> (), in nats (Theorem 3); -inf where singular."""
+    return torch.linalg.slogdet(square_part(weight).float()).logabsdet
+
+
+def entropy_loss(weight: Tensor, form: str = "reciprocal", eps: float = 1e-3) -> Tensor:
+    """The loss of one layer's weight before any strength: (out, in) -> () or (O, I, p, q) -> (O, I).
+
+    `log` is minus the change in entropy; `reciprocal` is 1 / (|.| + eps) of the determinant or of c_11.
+    """
+    _check_form(form, eps)
+    if form == "log":
+        return -(dense_entropy_change(weight) if weight.dim() == 2 else conv_entropy_change(weight))
+    if weight.dim() != 2:
+        return 1.0 / (weight[:, :, 0, 0].abs() + eps)
+    # 1 / (e^change + eps) without ever forming e^change, which underflows.
+    return torch.exp(-torch.logaddexp(dense_entropy_change(weight), torch.tensor(math.log(eps), device=weight.device)))
+
+
+class Entropy(Regularizer):
+    """Entropy guidance of the weights of chosen layers.
+
+    Args:
+        strength: lambda; above 0 it raises the entropy, below 0 it lowers it.
+        placement: "first", "all", an index, a name, or a list of indices and names, of the dense and convolutional
+            layers in forward order (the order in which the model lists them).
+        form: "log" or "reciprocal". eps: of the reciprocal form, above 0.
+        layer_strengths: factor of the strength by layer name, each a number or one number a filter (output
+            channel); 1 where none is given.
+    """
+
+    def __init__(
+        self,
+        strength: float,
+        placement: str | int | list[str | int] = "all",
+        form: str = "reciprocal",
+        eps: float = 1e-3,
+        layer_strengths: dict[str, float | list[float]] | None = None,
+    ):
+        _check_form(form, eps)
+        if not math.isfinite(strength):
+            raise UserError(f"strength={strength} is not allowed: a finite number")
+        self.strength, self.placement, self.form, self.eps = strength, placement, form, eps
+        self.layer_strengths = dict(layer_strengths or {})
+        self.layers: dict[str, nn.Module] = {}
+
+    def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:
+        self.layers = choose_layers(model, self.placement)
+        unknown = [name for name in self.layer_strengths if name not in self.layers]
+        if unknown:
+            raise UserError(f"layer_strengths.{unknown[0]} is no placed layer: allowed are {', '.join(self.layers)}")
+        for name, layer in self.layers.items():
+            if layer.weight.dim() == 2 and dense_entropy_change(layer.weight.detach()).isinf():
+                raise UserError(f"placement={name}: the square part of its weight is singular, its entropy change -inf")
+            factors = self.layer_strengths.get(name, 1.0)
+            if not isinstance(factors, int | float) and (layer.weight.dim() != 4 or len(factors) != len(layer.weight)):
+                raise UserError(
+                    f"layer_strengths.{name} has {len(factors)} numbers: allowed is one, or one for each of a "
+                    f"convolution's filters; its weight is {tuple(layer.weight.shape)}"
+                )
+
+    def penalty(self, model: nn.Module) -> Tensor:
+        return self.strength * torch.stack(list(self._losses())).sum()
+
+    def measurements(self) -> dict[str, float]:
+        """The penalty, the norm of its gradient, and the mean change in entropy of each placed layer."""
+        weights = [layer.weight for layer in self.layers.values()]
+        penalty = self.strength * torch.stack(list(self._losses())).sum()
+        gradients = torch.autograd.grad(penalty, weights)
+        norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
+        values = {"penalty": penalty.item(), "gradient_norm": norm.item()}
+        with torch.no_grad():
+            for name, layer in self.layers.items():
+                dense = layer.weight.dim() == 2
+                change = dense_entropy_change(layer.weight) if dense else conv_entropy_change(layer.weight).mean()
+                values[f"{name}/entropy_change"] = change.item()
+        return values
+
+    def _losses(self) -> Iterator[Tensor]:
+        for name, layer in self.layers.items():
+            loss = entropy_loss(layer.weight, self.form, self.eps)
+            factor = torch.as_tensor(self.layer_strengths.get(name, 1.0), dtype=loss.dtype, device=loss.device)
+            yield (loss * (factor[:, None] if factor.dim() else factor)).sum()
+
+
+def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> dict[str, nn.Module]:
+    """The dense and convolutional layers of a placement, by name, in forward order.
+
+    Raises:
+        UserError: a name or index that matches no layer, or none at all.
+    """
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, LAYERS)}
+    names = list(layers)
+    if not names:
+        raise UserError("placement: this model has no dense or convolutional layer")
+    if placement == "all":
+        return layers
+    wanted = ["first" if placement == "first" else placement] if isinstance(placement, str | int) else list(placement)
+    if not wanted:
+        raise UserError("placement=[] names no layer: use regularizer=none for none")
+    chosen = [names[0] if key == "first" else _layer_name(key, names) for key in wanted]
+    if len(set(chosen)) < len(chosen):
+        raise UserError(f"placement={wanted} names a layer twice")
+    return {name: layers[name] for name in names if name in chosen}
+
+
+def _layer_name(key: str | int, names: list[str]) -> str:
+    if isinstance(key, int) and 0 <= key < len(names):
+        return names[key]
+    if key in names:
+        return key
+    raise UserError(
+        f"placement={key} matches no layer: allowed are first, all, 0 to {len(names) - 1}, or {', '.join(names)}"
+    )
+
+
+def _check_form(form: str, eps: float) -> None:
+    if form not in FORMS:
+        raise UserError(f"form={form} is not allowed: allowed are {', '.join(FORMS)}")
+    if not eps > 0 or not math.isfinite(eps):
+        raise UserError(f"eps={eps} is not allowed: a number above 0")
