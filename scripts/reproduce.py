@@ -171,8 +171,7 @@ class Runner:
                     self.show(missing, store, bar)
                     time.sleep(POLL_SECONDS)
             except BaseException:
-                os.killpg(child.pid, signal.SIGTERM)
-                child.wait()
+                end_group(child)
                 raise
         self.show(missing, store, bar)
         if child.returncode:
@@ -191,6 +190,16 @@ class Runner:
             return int((self.outputs / "checkpoints" / f"{member.id}.epoch").read_text())
         except (OSError, ValueError):
             return 0
+
+
+def end_group(child: subprocess.Popen, patience: float = 10.0) -> None:
+    """End a process and all of its workers, by force where they do not listen."""
+    os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.wait(patience)
+    except subprocess.TimeoutExpired:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 def last_error(log: Path) -> str:

@@ -80,7 +80,7 @@ def test_an_interrupt_ends_the_workers_and_the_same_command_goes_on(tmp_path):
     while not list(checkpoints.glob("*.epoch")) and time.monotonic() < deadline:
         time.sleep(0.1)
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
+    _, said = child.communicate(timeout=120)
     assert child.returncode == 130 and "goes on from each training's last epoch" in said
     time.sleep(1.0)
     before = {path: path.read_text() for path in checkpoints.glob("*.epoch")}

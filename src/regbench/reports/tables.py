@@ -84,12 +84,15 @@ def to_csv(tables: Iterable[Table], fields: Sequence[str]) -> str:
 
 
 def to_tex(table: Table) -> str:
-    """The table as a LaTeX `table` float (needs booktabs), footnotes and notes in small print below it."""
-    lines = [r"\begin{table}", rf"\caption{{{_tex(table.title)}}}"]
+    """The table as a LaTeX `table` float as wide as the text, footnotes and notes in small print below it.
+
+    It needs the packages booktabs and graphicx.
+    """
+    lines = [r"\begin{table}", rf"\caption{{{_tex(table.title)}}}", r"\resizebox{\textwidth}{!}{%"]
     lines += [rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}", r"\toprule"]
     lines += [_tex_line([_tex(column) for column in table.columns]), r"\midrule"]
     lines += [_tex_line([_tex(cell.text) + _tex_marks(cell, table) for cell in row]) for row in table.rows]
-    lines += [r"\bottomrule", r"\end{tabular}", r"\par\footnotesize"]
+    lines += [r"\bottomrule", r"\end{tabular}}", r"\par\footnotesize"]
     lines += [rf"$^{{{number}}}$ {_tex(note)}\par" for number, note in enumerate(table.footnotes, 1)]
     lines += [rf"{_tex(note)}\par" for note in table.notes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
