@@ -22,12 +22,13 @@ def main() -> int:
     parser.add_argument("names", nargs="+", metavar="dataset", help=", ".join(DOWNLOADS))
     parser.add_argument("--root", type=Path, default=Path(os.environ.get("REGBENCH_DATA", ROOT / "data")))
     parser.add_argument("--check", action="store_true", help="only check what is there")
+    parser.add_argument("--again", action="store_true", help="make the folder anew, a damaged one for instance")
     args = parser.parse_args()
     try:
         for name in args.names:
             folder = args.root / name
-            if not args.check and not (folder / "dataset.json").exists():
-                prepare(name, args.root)
+            if args.again or not (args.check or (folder / "dataset.json").exists()):
+                prepare(name, args.root, again=args.again)
             shapes = {key: array.shape for key, array in read_prepared(folder).arrays.items()}
             print(f"{folder} is complete: {', '.join(f'{key} {shape}' for key, shape in shapes.items())}")
     except UserError as error:

@@ -23,6 +23,7 @@ from regbench.jobs import Member
 from regbench.reports.store import Store
 
 POLL_SECONDS = 1.0
+RUN_KEYS = ("paths", "tracking", "device", "download", "retry_failed")
 
 
 def main() -> int:
@@ -54,6 +55,7 @@ def arguments() -> argparse.Namespace:
 
 def reproduce(args: argparse.Namespace) -> int:
     """Run the missing members of the experiment and write its reports."""
+    check_overrides(args.overrides)
     fixed = [f"budget={args.budget}", *args.overrides]
     if args.seeds:
         fixed.append(f"seeds={seed_list(args.seeds)}")
@@ -67,11 +69,31 @@ def reproduce(args: argparse.Namespace) -> int:
     status = 0
     if missing and not args.dry_run:
         run = Runner(args.experiment, fixed, workers, Path(paths.outputs))
-        status = run.all([sweep for sweep, found in todo if missing_of(found, store)], missing, store)
+        wanted = {member.id for member in missing}
+        with_missing = [sweep for sweep, found in todo if any(m.id in wanted for cell in found for m in cell.members)]
+        status = run.all(with_missing, missing, store)
+        left = sum(len(missing_of(found, store)) for _, found in todo)
+        if left:
+            print(f"{left} trainings are still missing: run the same command again, or see the log")
     if not args.dry_run:
         report = [sys.executable, str(Path(__file__).with_name("report.py")), args.experiment]
         status = subprocess.run([*report, "--results", paths.results]).returncode or status
     return status
+
+
+def check_overrides(overrides: list[str]) -> None:
+    """Only how it runs may be overridden: a table of the experiment has the experiment's settings.
+
+    Raises:
+        UserError: any other key.
+    """
+    for override in overrides:
+        key = override.split("=")[0]
+        if key.split(".")[0] not in RUN_KEYS:
+            raise UserError(
+                f"{override} would change what is trained: allowed here are {', '.join(RUN_KEYS)}; "
+                "for other settings call `python -m regbench.train`"
+            )
 
 
 def seed_list(text: str) -> str:
@@ -102,10 +124,13 @@ def missing_of(found: list[Cell], store: Store) -> list[Member]:
 def show_plan(args: argparse.Namespace, found: list[Cell], store: Store, workers: int) -> list[Member]:
     """Print what is done, what is missing and how long that may take; returns the missing members."""
     rows = store.rows()
-    known = {row["id"] for row in rows}
+    failed = {row["id"] for row in rows if row["status"] == "failed"}
+    known = {row["id"] for row in rows} - (failed if "retry_failed=true" in args.overrides else set())
     wanted = {member.id: member for cell in found for member in cell.members}
     missing = [member for member in wanted.values() if member.id not in known]
     print(f"{args.experiment}, budget {args.budget}: {len(wanted) - len(missing)} of {len(wanted)} trainings are done")
+    if failed & wanted.keys() & known:
+        print(f"  {len(failed & wanted.keys())} of these failed: add retry_failed=true to train them again")
     for cell in found:
         done = sum(member.id in known for member in cell.members)
         if done < len(cell.members):

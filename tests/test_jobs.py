@@ -10,6 +10,7 @@ from regbench.errors import UserError
 from regbench.experiments import cells, load_config, rows_of_cells, sweeps
 from regbench.jobs import members
 from regbench.paths import CONFIGS
+from regbench.reports.methods import METHODS
 
 
 def ids(*overrides):
@@ -62,7 +63,7 @@ def test_more_seeds_keep_the_old_members():
     assert set(ids("seeds=[0,1,2]")) < set(ids("seeds=[0,1,2,3,4]"))
 
 
-@pytest.mark.parametrize("values", ["[]", "[0,0]", "[-1]", "[a]", "[1.5]"])
+@pytest.mark.parametrize("values", ["[]", "[0,0]", "[-1]", "[a]", "[1.5]", "[true]"])
 def test_seeds_that_are_none_are_refused(values):
     with pytest.raises(UserError, match="seeds="):
         ids(f"seeds={values}")
@@ -121,6 +122,11 @@ def test_table1_counts_rows_of_its_cells_whatever_stored_them_and_no_others():
     other = members(load_config(["dataset=digits", "regularizer=dropout", "regularizer.strength=0.3"]))[0]
     rows = [{"id": m.id, "config": m.config, "experiment": "adhoc"} for m in (member, other)]
     assert [row["id"] for row in rows_of_cells(found, rows)] == [member.id]
+
+
+def test_table1_has_a_line_for_every_regularizer_that_it_trains():
+    swept = {name for sweep in sweeps("table1", {}) for name in sweep["regularizer"]}
+    assert swept == {method.regularizer for method in METHODS}
 
 
 def test_narrowing_to_what_an_experiment_lacks_is_refused():

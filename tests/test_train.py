@@ -1,5 +1,6 @@
 """The entry point as a user runs it: training, resuming, skipping, failing, sweeping."""
 
+import base64
 import json
 import os
 import signal
@@ -11,13 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 
+import regbench.train
 from regbench.errors import UserError
 from regbench.experiments import load_config
 from regbench.jobs import members
+from regbench.locks import lock
 from regbench.paths import ROOT
 from regbench.reports.store import Store
 from regbench.train import MembersFailed, train
-from regbench.training.locks import lock
 
 SMOKE = ["budget=smoke", "budget.epochs=3", "tracking=off", "progress=false", "threads=1"]
 
@@ -53,6 +55,8 @@ def test_a_job_writes_a_row_a_member_and_never_trains_it_again(tmp_path, monkeyp
     assert row["epochs"][0]["measures"]["mask"]["conv1/masked"] == pytest.approx(6 / 36)
     assert row["epochs"][0]["measures"]["full"]["conv1/masked"] == 0
     assert row["artifacts"]["conv1/ema"]["shape"] == [32, 36]
+    kept = base64.b64decode(row["artifacts"]["conv1/mask"]["uint8"])
+    assert kept.count(255) == 32 * 30 and kept.count(0) == 32 * 6
     assert row["provenance"]["device"] == "cpu" and row["provenance"]["seconds"] > 0
     assert not list((tmp_path / "outputs" / "checkpoints").glob("*.pt"))
 
@@ -111,7 +115,7 @@ def test_a_training_stopped_after_an_epoch_resumes_bit_for_bit(tmp_path, monkeyp
     assert len(calls) == 4  # one, the lost one, two and three again
 
 
-def test_kill_minus_nine_loses_at_most_an_epoch(tmp_path):
+def test_kill_minus_nine_loses_at_most_an_epoch(tmp_path, monkeypatch):
     overrides = ["regularizer=pb_edropout", "budget.epochs=12"]
     child = subprocess.Popen(command(tmp_path, *overrides), cwd=tmp_path, stderr=subprocess.DEVNULL)
     progress = tmp_path / "outputs" / "checkpoints"
@@ -122,8 +126,17 @@ def test_kill_minus_nine_loses_at_most_an_epoch(tmp_path):
         done = max([int(path.read_text() or 0) for path in progress.glob("*.epoch")], default=0)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    assert 2 <= done < 12 and not Store(tmp_path / "results").rows()
-    train(config(tmp_path, *overrides))
+    kept = max(int(path.read_text()) for path in progress.glob("*.epoch"))
+    assert 2 <= kept < 12 and not Store(tmp_path / "results").rows()
+
+    import regbench.training.loop as loop
+
+    real, again = loop.train_epoch, []
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_epoch", lambda *args: again.append(1) or real(*args))
+        train(config(tmp_path, *overrides))
+    # The number of epochs is written just after the checkpoint: a kill between them leaves one more than it says.
+    assert len(again) in (12 - kept, 12 - kept - 1)
     train(config(tmp_path / "whole", *overrides))
     resumed, whole = Store(tmp_path / "results").rows()[0], Store(tmp_path / "whole" / "results").rows()[0]
     assert metrics(resumed) == metrics(whole)
@@ -131,13 +144,58 @@ def test_kill_minus_nine_loses_at_most_an_epoch(tmp_path):
 
 def test_nan_makes_a_failed_row_and_the_other_members_go_on(tmp_path):
     cfg = config(tmp_path, "regularizer=dropout", "task.optimizer.lr=1e30", "seeds=[0,1]")
-    with pytest.raises(MembersFailed, match=r"2 of 2 members failed: seed 0: loss became (nan|inf)"):
+    with pytest.raises(MembersFailed, match=r"2 of 2 members failed: seed 0: train loss became (nan|inf)"):
         train(cfg)
     rows = Store(tmp_path / "results").rows()
     assert [row["status"] for row in rows] == ["failed", "failed"] and "epoch" in rows[0]["reason"]
     train(cfg)  # a failed row is a row
-    with pytest.raises(MembersFailed):
-        train(config(tmp_path, "regularizer=dropout", "task.optimizer.lr=1e30", "seeds=[0]", "retry_failed=true"))
+
+
+def test_weights_that_break_in_the_last_step_of_an_epoch_make_a_failed_row(tmp_path):
+    """One step an epoch: its loss is fine, the evaluation after it is not."""
+    cfg = config(tmp_path, "task.batch_size=400", "task.optimizer.lr=1e30")
+    with pytest.raises(MembersFailed, match=r"heldout full loss became (nan|inf)"):
+        train(cfg)
+    row = Store(tmp_path / "results").rows()[0]
+    assert row["status"] == "failed" and row["epochs"] == []
+
+
+def test_retrying_trains_failed_members_only(tmp_path, monkeypatch):
+    cfg = config(tmp_path, "seeds=[0,1]")
+    train(cfg)
+    store = Store(tmp_path / "results")
+    failed = store.rows()[0]
+    store.write({**failed, "status": "failed", "reason": "made up"})
+    trained = []
+    real = regbench.train.train_member
+
+    def counted(member, *rest):
+        trained.append(member.id)
+        return real(member, *rest)
+
+    monkeypatch.setattr("regbench.train.train_member", counted)
+    train(cfg)
+    assert trained == []
+    train(config(tmp_path, "seeds=[0,1]", "retry_failed=true"))
+    assert trained == [failed["id"]]
+    assert [row["status"] for row in store.rows()] == ["done", "done"]
+
+
+def test_running_out_of_memory_is_a_failed_row_that_keeps_its_epochs(tmp_path, monkeypatch):
+    import regbench.training.loop as loop
+
+    real, calls = loop.train_epoch, []
+
+    def runs_out_in_the_third_epoch(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+        return real(*args)
+
+    monkeypatch.setattr(loop, "train_epoch", runs_out_in_the_third_epoch)
+    with pytest.raises(MembersFailed, match="out of memory in epoch 3"):
+        train(config(tmp_path))
+    assert len(Store(tmp_path / "results").rows()[0]["epochs"]) == 2
 
 
 def test_a_member_that_another_process_trains_is_skipped(tmp_path):
@@ -152,10 +210,13 @@ def test_a_member_that_another_process_trains_is_skipped(tmp_path):
 
 def test_two_processes_on_one_job_train_each_member_once(tmp_path):
     calls = [
-        subprocess.Popen(command(tmp_path, "seeds=[0,1,2]"), cwd=tmp_path, stderr=subprocess.DEVNULL) for _ in range(2)
+        subprocess.Popen(command(tmp_path, "seeds=[0,1,2]"), cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
     ]
-    assert [call.wait(timeout=300) for call in calls] == [0, 0]
+    said = "".join(call.communicate(timeout=300)[0] for call in calls)
+    assert [call.returncode for call in calls] == [0, 0]
     assert len(Store(tmp_path / "results").rows()) == 3
+    assert said.count("is done") == 3, said
 
 
 def checkpoint_of(folder, *overrides):
@@ -176,9 +237,37 @@ def test_a_corrupt_checkpoint_is_named_and_not_trained_over(tmp_path):
 
 def test_a_checkpoint_of_another_config_is_refused(tmp_path):
     cfg, path = checkpoint_of(tmp_path)
-    torch.save({"member": "0123456789abcdef"}, path)
+    torch.save({"member": "0123456789abcdef", "origins": []}, path)
     with pytest.raises(UserError, match="is of member 0123456789abcdef, this config is member"):
         train(cfg)
+
+
+def test_a_checkpoint_of_another_network_is_one_line(tmp_path):
+    cfg, path = checkpoint_of(tmp_path)
+    torch.save({"member": members(cfg)[0].id, "origins": [], "model": {}, "optimizer": {}, "epochs": []}, path)
+    with pytest.raises(UserError, match="does not fit this code"):
+        train(cfg)
+
+
+def test_a_row_says_when_other_code_trained_its_first_epochs(tmp_path, monkeypatch):
+    import regbench.training.loop as loop
+
+    real, calls = loop.train_epoch, []
+
+    def stops_in_the_second_epoch(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "train_epoch", stops_in_the_second_epoch)
+        train(config(tmp_path))
+    monkeypatch.setattr("regbench.training.provenance.code_version", lambda: "other")
+    train(config(tmp_path))
+    provenance = Store(tmp_path / "results").rows()[0]["provenance"]
+    assert provenance["code"] == "other" and [earlier["device"] for earlier in provenance["resumed_from"]] == ["cpu"]
+    assert provenance["resumed_from"][0]["code"] != "other"
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
@@ -222,12 +311,16 @@ def test_a_full_disk_at_the_checkpoint_is_one_line(tmp_path, monkeypatch):
     "overrides,words",
     [
         (["regularizer=pb_edropout", "regularizer.method.layer.patch_size=5"], "patch_size=5 does not divide"),
-        (["regularizer=pb_edropout", "regularizer.method.layer.keep=1.5"], "keep=1.5"),
+        (["regularizer=pb_edropout", "regularizer.strength=-0.5"], "keep=1.5"),
         (["regularizer=random_patch", "regularizer.strength=1.0"], "keep=0.0"),
         (["regularizer=dropout", "regularizer.strength=1.5"], "p=1.5"),
         (["regularizer=dropout", "regularizer.method.placement=[conv7]"], "placement=conv7"),
         (["regularizer=dropout", "+regularizer.method.layer.unknown=1"], "layer.unknown is no setting of Dropout"),
         (["+model.unknown=1"], "unknown"),
+        (["+task.weight_decay=0.1"], "weight_decay"),
+        (["regularizer=dropout", "strengths=[0.15,1.5]"], "p=1.5"),
+        (["regularizer=none", "strengths=[0.1]"], "nothing in regularizer=none reads regularizer.strength"),
+        (["regularizer=dropout", "regularizer.method.layer.p=0.3"], "set regularizer.strength and leave"),
         (["device=cuda:99"], "device=cuda:99"),
         (["budget.train_images=2000"], "budget.train_images=2000"),
         (["dataset=mnist", "download=false", "paths.data=/nonexistent"], "prepare_data.py mnist"),

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from regbench.errors import UserError
-from regbench.jobs import Member, members
+from regbench.jobs import Member, cell_id, members
 from regbench.paths import CONFIGS
 
 Sweep = dict[str, list[str]]
@@ -25,10 +25,6 @@ class Cell:
     overrides: tuple[str, ...]
     members: list[Member]
 
-    def owns(self, row: dict[str, Any]) -> bool:
-        """Whether a row is of this cell: the same config but for the seed."""
-        return any(_without_seed(row["config"]) == _without_seed(member.config) for member in self.members)
-
 
 def sweeps(experiment: str, narrowed: Sweep) -> list[Sweep]:
     """The sweeps of an experiment, each parameter in `narrowed` cut down to the values given.
@@ -40,9 +36,8 @@ def sweeps(experiment: str, narrowed: Sweep) -> list[Sweep]:
     if experiment not in known:
         raise UserError(f"experiment={experiment} is not known: allowed are {', '.join(known)}")
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = compose("train", [f"experiment={experiment}"], return_hydra_config=True)
-    listed = OmegaConf.to_container(cfg.sweeps) if cfg.sweeps else [OmegaConf.to_container(cfg.hydra.sweeper.params)]
-    return [_narrow(_lists(params), narrowed) for params in listed]
+        cfg = compose("train", [f"experiment={experiment}"])
+    return [_narrow(_lists(params), narrowed) for params in OmegaConf.to_container(cfg.sweeps)]
 
 
 def cells(experiment: str, sweep: Sweep, fixed: Iterable[str] = ()) -> list[Cell]:
@@ -58,18 +53,14 @@ def cells(experiment: str, sweep: Sweep, fixed: Iterable[str] = ()) -> list[Cell
 
 def rows_of_cells(found: Iterable[Cell], rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows that belong to any of the cells, whatever experiment stored them, sorted by id."""
-    keys = [_without_seed(member.config) for cell in found for member in cell.members]
-    return sorted((row for row in rows if _without_seed(row["config"]) in keys), key=lambda row: row["id"])
+    keys = {cell_id(member.config) for cell in found for member in cell.members}
+    return sorted((row for row in rows if cell_id(row["config"]) in keys), key=lambda row: row["id"])
 
 
 def load_config(overrides: Iterable[str]) -> DictConfig:
     """The root config with overrides."""
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         return compose("train", list(overrides))
-
-
-def _without_seed(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key != "seed"}
 
 
 def _lists(params: dict[str, Any]) -> Sweep:

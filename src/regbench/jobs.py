@@ -48,7 +48,7 @@ def members(cfg: DictConfig) -> list[Member]:
     Raises:
         UserError: seeds or strengths that are missing, repeated or not numbers.
     """
-    seeds = _checked_list("seeds", cfg.seeds, lambda v: isinstance(v, int) and v >= 0, "different integers from 0")
+    seeds = _checked_list("seeds", cfg.seeds, _is_seed, "different integers from 0")
     strengths = [cfg.regularizer.strength] if cfg.strengths is None else cfg.strengths
     strengths = _checked_list("strengths", strengths, _is_number, "different finite numbers")
     _check_numbers(cfg)
@@ -56,8 +56,12 @@ def members(cfg: DictConfig) -> list[Member]:
 
 
 def _member(cfg: DictConfig, seed: int, strength: float) -> Member:
-    cfg = OmegaConf.merge(cfg, {"regularizer": {"strength": strength}})
-    regularizer = OmegaConf.to_container(cfg.regularizer, resolve=True)
+    regularizer = _at_strength(cfg, strength)
+    if strength != 0.0 and regularizer["method"] == _at_strength(cfg, 0.5 * strength)["method"]:
+        raise UserError(
+            f"strengths=[{strength}]: nothing in regularizer={regularizer['name']} reads regularizer.strength; "
+            "set regularizer.strength and leave the setting that refers to it; for none it is 0"
+        )
     config = {
         "dataset": {
             "name": cfg.dataset.name,
@@ -75,10 +79,24 @@ def _member(cfg: DictConfig, seed: int, strength: float) -> Member:
     return Member(member_id(config), seed, strength, config)
 
 
+def _at_strength(cfg: DictConfig, strength: float) -> dict[str, Any]:
+    changed = OmegaConf.merge(cfg, {"regularizer": {"strength": strength}})
+    return OmegaConf.to_container(changed.regularizer, resolve=True)
+
+
+def cell_id(config: dict[str, Any]) -> str:
+    """The hash of a scientific config without its seed: what the replicates of one cell share."""
+    return member_id({key: value for key, value in config.items() if key != "seed"})
+
+
 def member_id(config: dict[str, Any]) -> str:
     """16 hexadecimal digits: the hash of a scientific config."""
     text = json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_seed(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _is_number(value: object) -> bool:

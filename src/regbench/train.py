@@ -22,11 +22,11 @@ from regbench.data import Splits, load_splits
 from regbench.data.sources import load_prepared
 from regbench.errors import UserError
 from regbench.jobs import Member, members
+from regbench.locks import lock
 from regbench.paths import CONFIGS
 from regbench.regularizers import Regularizer
 from regbench.reports.store import Store
-from regbench.training import Checkpoint, Diverged, fit
-from regbench.training.locks import lock
+from regbench.training import Checkpoint, Classify, Failed, fit
 from regbench.training.provenance import provenance
 from regbench.training.tracking import Tracker
 
@@ -44,14 +44,16 @@ def train(cfg: DictConfig) -> None:
     device = choose_device(cfg.device)
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
-    missing = [member for member in job if cfg.retry_failed or not store.has(member.id)]
+    retried = store.failed_ids() if cfg.retry_failed else set()
+    missing = [member for member in job if member.id in retried or not store.has(member.id)]
     log.info("%s: %d of %d members to train", cfg.experiment_name, len(missing), len(job))
     if not missing:
         return
     store.check_writable(cfg.experiment_name)
     origin = provenance(device)  # now: the sources may change while this process trains
     data = load_data(cfg, device)
-    build(missing[0], data, device)  # a wrong placement or patch size is said before any tracking or training
+    for member in {member.strength: member for member in missing}.values():
+        build(member, data, device)  # a wrong placement or strength is said before any tracking or training
     tracker = start_tracker(cfg, missing)
     rows: list[dict[str, Any]] = []
     try:
@@ -59,7 +61,7 @@ def train(cfg: DictConfig) -> None:
             with lock(checkpoint_path(cfg, member).with_suffix(".lock")) as mine:
                 if not mine:
                     log.warning("%s is being trained by another process: skipped here", member.label)
-                elif cfg.retry_failed or not store.has(member.id):
+                elif member.id in retried or not store.has(member.id):
                     rows.append(finish_member(member, cfg, data, device, tracker, store, origin))
     finally:
         tracker.finish(rows)
@@ -76,11 +78,12 @@ def finish_member(
     origin: dict[str, Any],
 ) -> dict[str, Any]:
     """Train a member, store its row, and only then drop its checkpoint; returns the row."""
-    checkpoint = Checkpoint(checkpoint_path(cfg, member), member.id)
+    checkpoint = Checkpoint(checkpoint_path(cfg, member), member.id, origin)
     row = train_member(member, cfg, data, device, tracker, checkpoint)
-    row["provenance"] = {**origin, "seconds": seconds(row)}
+    row["provenance"] = {**origin, "seconds": seconds(row), "resumed_from": checkpoint.earlier}
     store.write(row)
     checkpoint.remove()
+    log.info("%s is %s", member.label, row["status"])
     return row
 
 
@@ -95,6 +98,7 @@ def train_member(
     """Train one member, from its checkpoint where there is one; returns its row, provenance left out."""
     model, regularizer, optimizer = build(member, data, device)
     settings = member.config
+    task = make_task(settings["task"])
     steps = -(-len(data.train) // settings["task"]["batch_size"])
     status, reason, artifacts, epochs = "done", "", {}, []
     with tqdm(total=steps * settings["epochs"], desc=member.label, unit="step", disable=not cfg.progress) as bar:
@@ -108,7 +112,7 @@ def train_member(
             epochs = fit(
                 model,
                 regularizer,
-                instantiate({"_target_": settings["task"]["_target_"]}),
+                task,
                 data,
                 optimizer,
                 epochs=settings["epochs"],
@@ -120,8 +124,8 @@ def train_member(
             )
             artifacts = regularizer.artifacts()
             tracker.log_masks(member_name(member), artifacts)
-        except (Diverged, torch.OutOfMemoryError) as error:
-            status, reason, epochs = "failed", str(error).splitlines()[0], getattr(error, "records", [])
+        except Failed as error:
+            status, reason, epochs = "failed", str(error), error.records
             log.error("%s failed: %s", member.label, reason)
     return {
         "id": member.id,
@@ -148,9 +152,15 @@ def build(
     regularizer = make("regularizer", settings["regularizer"]["method"])
     regularizer.attach(model, shape)
     model.to(device=device, memory_format=torch.channels_last)
+    make_task(settings["task"])
     optimizer = make("task.optimizer", settings["task"]["optimizer"], params=model.parameters())
     torch.manual_seed(member.seed + 1)  # the noise of training does not depend on how many draws the weights took
     return model, regularizer, optimizer
+
+
+def make_task(config: dict[str, Any]) -> Classify:
+    """The task, from those of its settings that are not the loop's."""
+    return make("task", {key: value for key, value in config.items() if key not in ("batch_size", "optimizer")})
 
 
 def make(key: str, config: dict[str, Any], **context: Any) -> Any:
@@ -165,7 +175,10 @@ def make(key: str, config: dict[str, Any], **context: Any) -> Any:
         if cause is not None:
             raise cause from None
         reason = str(error.__cause__ or error).splitlines()[0]
-        raise UserError(f"{key}: {settings.get('_target_')} cannot be made ({reason})") from error
+        given = ", ".join([name for name in settings if name != "_target_"]) or "none"
+        raise UserError(
+            f"{key}: {settings.get('_target_')} does not take these settings: {given} ({reason})"
+        ) from error
 
 
 def seconds(row: dict[str, Any]) -> float:

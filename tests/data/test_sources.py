@@ -1,5 +1,6 @@
 """Where datasets come from."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -63,6 +64,22 @@ def test_a_failed_download_gives_the_same_line_and_leaves_no_dataset(tmp_path, m
     with pytest.raises(UserError, match=r"its download failed \(Error downloading x\.gz\)"):
         load_prepared("cifar100", tmp_path)
     assert not (tmp_path / "cifar100" / "dataset.json").exists()
+
+
+def test_of_two_processes_one_downloads_and_a_damaged_folder_is_made_again(tmp_path, monkeypatch):
+    downloads = []
+
+    def download(folder):
+        downloads.append(folder)
+        return tiny("mnist")
+
+    monkeypatch.setitem(sources.DOWNLOADS, "mnist", download)
+    with ThreadPoolExecutor(2) as both:
+        list(both.map(lambda _: prepare("mnist", tmp_path), range(2)))
+    assert len(downloads) == 1
+    (tmp_path / "mnist" / "test_labels.npy").unlink()
+    prepare("mnist", tmp_path, again=True)
+    assert load_prepared("mnist", tmp_path).arrays["test_labels"].shape == (12,)
 
 
 def test_unknown_dataset_is_named(tmp_path):

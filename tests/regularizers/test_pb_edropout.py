@@ -97,18 +97,19 @@ def test_printed_crossover_reaches_nothing():
     assert large.mutated_differ
 
 
-def test_freezing_alpha_within_a_forward_changes_it_by_less_than_a_tenth_of_a_percent():
-    """The one deviation: G moves once per forward instead of once per channel."""
-    noise = torch.randn(3, 4, 3, 16, generator=torch.Generator().manual_seed(1))
+def test_freezing_alpha_within_a_forward_slows_g_and_changes_alpha_by_one_to_five_percent():
+    """The one deviation: G moves once per forward instead of once per channel, here at conv1's 32 channels."""
+    noise = torch.randn(3, 32, 2, 16, generator=torch.Generator().manual_seed(1))
     printed = Reference(**SETTINGS, **SILENT, frozen_alpha=False)
     frozen = Reference(**SETTINGS, **SILENT, frozen_alpha=True)
     differences = []
-    for step in range(5):
-        x = feature_map(seed=step, shift=0.5)
+    for step in range(3):
+        x = feature_map(samples=2, channels=32, seed=step, shift=0.5)
         printed.forward(x, noise)
         frozen.forward(x, noise)
         differences += [abs(a / b - 1) for a, b in zip(printed.alphas, frozen.alphas, strict=True)]
-    assert 0 < max(differences) < 0.01
+    assert 0.01 < max(differences) < 0.05
+    assert printed.proxy < frozen.proxy
 
 
 def test_temperature_schedule():
@@ -172,8 +173,8 @@ def test_evaluation_modes():
     layer.mode = "mask"
     kept = kept_patches(layer(ones), layer)
     assert kept.sum(-1).eq(keep_count(0.8, 16)).all()
-    threshold = layer.ema.sort(-1, descending=True).values[:, keep_count(0.8, 16) - 1 :]
-    assert (layer.ema[kept[0]] >= threshold.min()).all()
+    for channel, kept_here in zip(layer.ema, kept[0], strict=True):
+        assert channel[kept_here].min() >= channel[~kept_here].max()
     assert torch.equal(kept[0], kept[1])
 
 
@@ -226,11 +227,24 @@ def test_everything_it_remembers_is_in_the_state_dict():
 
 
 def test_autocast_keeps_energies_in_float32_and_the_output_in_its_type():
-    layer = PBEDropout2d(4).train()
-    with torch.autocast("cpu", torch.bfloat16):
-        output = layer(feature_map().bfloat16())
-    assert output.dtype == torch.bfloat16
-    assert torch.isfinite(output).all() and torch.isfinite(layer.proxy)
+    layers = PBEDropout2d(4).train(), PBEDropout2d(4).train()
+    outputs = []
+    for layer, enabled in zip(layers, (True, False), strict=True):
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            outputs.append(layer(feature_map(shift=0.5)))
+    assert torch.equal(*outputs) and torch.equal(layers[0].proxy, layers[1].proxy)
+    assert PBEDropout2d(4).train()(feature_map().bfloat16()).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("variant", ["printed", "standardized"])
+def test_a_cast_network_still_trains(dtype, variant):
+    layer = PBEDropout2d(4, variant=variant).to(dtype).train()
+    x = feature_map(shift=1.0).to(dtype).requires_grad_()
+    layer(x).sum().backward()
+    kept = kept_patches(x.grad, layer)
+    assert kept.sum(-1).eq(keep_count(0.85, 16)).all() and torch.isfinite(layer.ema).all()
 
 
 def test_torch_compile_gives_the_same_masks():
@@ -255,6 +269,11 @@ def test_torch_compile_gives_the_same_masks():
         ({"mutation": 1.5}, "mutation=1.5"),
         ({"noise_std": -1.0}, "noise_std=-1.0"),
         ({"eps": 0.0}, "eps=0.0"),
+        ({"eps": 1e-20}, "eps=1e-20"),
+        ({"patch_size": 0}, "patch_size=0"),
+        ({"patch_size": 1.5}, "patch_size=1.5"),
+        ({"feedback_from": "mutated", "mutation": 0.5}, "mutation=0.5"),
+        ({"feedback_from": "mutated", "variant": "standardized"}, "variant=standardized"),
         ({"c": 0.0}, "c=0.0"),
         ({"variant": "fast"}, "variant=fast"),
         ({"feedback_from": "none"}, "feedback_from=none"),

@@ -87,15 +87,15 @@ def small_masks(values, masked=0.5):
     return row
 
 
-def test_masks_keep_the_top_k_in_reading_order():
+def test_masks_without_the_applied_mask_keep_the_top_k_dropping_the_first_of_equals():
     masks = read_masks(small_masks([[255, 0, 51, 102], [9, 9, 9, 9]]))
     assert masks.ema[0].tolist() == [[1.0, 0.0], [0.2, 0.4]]
-    assert masks.kept.tolist() == [[[1, 0], [0, 1]], [[1, 1], [0, 0]]]
+    assert masks.kept.tolist() == [[[1, 0], [0, 1]], [[0, 0], [1, 1]]]
     assert (masks.k, masks.patches) == (2, 4)
     assert read_masks(small_masks([[255, 0, 51, 102]], masked=0.25)).kept.sum() == 3
     many = with_masks(make_row("pb_edropout", 0), channels=1)
     many["artifacts"]["conv1/ema"]["uint8"] = base64.b64encode(bytes([7] * 72 + [8] * 72)).decode()
-    assert read_masks(many).kept.ravel().tolist() == [1] * 50 + [0] * 22 + [1] * 72
+    assert read_masks(many).kept.ravel().tolist() == [0] * 22 + [1] * 50 + [1] * 72
     many["epochs"][-1]["measures"]["mask"]["conv1/masked"] = (144 - 20) / 144  # (1 - this) * 144 is below 20
     assert read_masks(many).k == 20
 
@@ -131,3 +131,14 @@ def test_masks_refuse_nothing_to_draw_and_mixed_budgets(tmp_path):
     rows += [with_masks(make_row("pb_edropout", 0, dataset="cifar10", budget="smoke"))]
     with pytest.raises(UserError, match="these rows have quick, smoke"):
         draw_masks(rows, tmp_path / "a.png")
+
+
+def test_the_applied_mask_is_drawn_where_a_row_has_it():
+    row = small_masks([[255, 0, 51, 102], [9, 9, 9, 9]])
+    applied = np.array([[255, 0, 255, 0], [0, 255, 255, 0]], dtype=np.uint8)
+    encoded = base64.b64encode(applied.tobytes()).decode()
+    row["artifacts"]["conv1/mask"] = {**row["artifacts"]["conv1/ema"], "uint8": encoded}
+    masks = read_masks(row)
+    assert masks.applied and masks.k == 2
+    assert masks.kept.tolist() == [[[1, 0], [1, 0]], [[0, 1], [1, 0]]]
+    assert not read_masks(small_masks([[1, 2, 3, 4]])).applied

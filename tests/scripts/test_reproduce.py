@@ -56,6 +56,10 @@ def test_check_passes_on_its_own_tables_and_fails_on_a_changed_one(reproduced, t
     checked = call(tmp_path, "--check", "--results", str(results), script="report.py")
     assert checked.returncode == 0, checked.stderr
     table = results / "tables" / "table1.md"
+    shutil.move(results / "runs", tmp_path / "runs")
+    without_rows = call(tmp_path, "--check", "--results", str(results), script="report.py")
+    assert without_rows.returncode == 1 and "there is no row" in without_rows.stderr
+    shutil.move(tmp_path / "runs", results / "runs")
     table.write_text(table.read_text().replace("n = 2", "n = 5"))
     changed = call(tmp_path, "--check", "--results", str(results), script="report.py")
     assert changed.returncode == 1 and "table1.md" in changed.stderr
@@ -73,8 +77,17 @@ def test_collect_packs_what_report_then_reads(reproduced, tmp_path):
 
 def test_an_interrupt_ends_the_workers_and_the_same_command_goes_on(tmp_path):
     command = [sys.executable, str(ROOT / "scripts" / "reproduce.py"), *reproduce_arguments(tmp_path)]
-    command += ["budget.epochs=200", "--seeds", "1"]
-    child = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    command[command.index("smoke")] = "paper"
+    command += ["--seeds", "1"]
+    child = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Tests that run in a shell's background inherit an ignored SIGINT; a user's terminal does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     checkpoints = tmp_path / "outputs" / "checkpoints"
     deadline = time.monotonic() + 120
     while not list(checkpoints.glob("*.epoch")) and time.monotonic() < deadline:
@@ -94,6 +107,7 @@ def test_an_interrupt_ends_the_workers_and_the_same_command_goes_on(tmp_path):
         (["table9"], "experiment=table9 is not known"),
         (["table1", "--datasets", "imagenet"], "dataset=imagenet is not part of this experiment"),
         (["table1", "--seeds", "many"], "SEEDS=many is not allowed"),
+        (["table1", "task.optimizer.lr=0.1"], "task.optimizer.lr=0.1 would change what is trained"),
     ],
 )
 def test_wrong_input_is_one_line(tmp_path, arguments, words):

@@ -18,6 +18,8 @@ import numpy as np
 
 from regbench.errors import UserError
 
+REMEDY = "`python scripts/prepare_data.py --again NAME` makes it anew"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -36,7 +38,9 @@ def write_prepared(dataset: Prepared, folder: Path) -> None:
     described = {}
     for key, array in dataset.arrays.items():
         array = np.ascontiguousarray(array)
-        np.save(folder / f"{key}.npy", array)
+        partial = folder / f"{key}.partial.npy"
+        np.save(partial, array)
+        partial.replace(folder / f"{key}.npy")  # whoever has the old file mapped keeps it whole
         described[key] = {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": _sha256(array)}
     meta = {"name": dataset.name, "task": dataset.task, "classes": dataset.classes, "source": dataset.source}
     partial = folder / "dataset.json.partial"
@@ -56,7 +60,7 @@ def read_prepared(folder: Path) -> Prepared:
         described = meta["arrays"]
         name, task, classes, source = meta["name"], meta["task"], meta["classes"], meta["source"]
     except (OSError, ValueError, KeyError) as error:
-        raise UserError(f"{meta_path} cannot be read ({error}): prepare the dataset again") from error
+        raise UserError(f"{meta_path} cannot be read ({error}): {REMEDY}") from error
     arrays = {key: _read_array(folder / f"{key}.npy", expected) for key, expected in described.items()}
     return Prepared(name, task, list(classes), source, arrays)
 
@@ -65,14 +69,14 @@ def _read_array(path: Path, expected: dict) -> np.ndarray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} is missing or truncated ({error}): prepare the dataset again") from error
+        raise UserError(f"{path} is missing or truncated ({error}): {REMEDY}") from error
     if list(array.shape) != expected["shape"] or str(array.dtype) != expected["dtype"]:
         raise UserError(
             f"{path} holds {array.dtype} {list(array.shape)}, dataset.json says "
-            f"{expected['dtype']} {expected['shape']}: prepare the dataset again"
+            f"{expected['dtype']} {expected['shape']}: {REMEDY}"
         )
     if _sha256(array) != expected["sha256"]:
-        raise UserError(f"{path} was altered: its sha256 is not that of dataset.json; prepare the dataset again")
+        raise UserError(f"{path} was altered: its sha256 is not that of dataset.json; {REMEDY}")
     return array
 
 

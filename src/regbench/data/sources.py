@@ -8,6 +8,7 @@ import numpy as np
 
 from regbench.data.prepared import Prepared, read_prepared, write_prepared
 from regbench.errors import UserError
+from regbench.locks import lock
 
 DIGITS_TEST = 500
 
@@ -67,25 +68,28 @@ def load_prepared(name: str, root: Path, download: bool = True) -> Prepared:
     if name == "digits":
         return digits()
     folder = root / name
-    if (folder / "dataset.json").exists():
-        return read_prepared(folder)
-    if not download:
-        raise UserError(_missing(name, folder, "and downloads are off (download=false)"))
-    prepare(name, root)
+    if not (folder / "dataset.json").exists():
+        if not download:
+            raise UserError(_missing(name, folder, "and downloads are off (download=false)"))
+        prepare(name, root)
     return read_prepared(folder)
 
 
-def prepare(name: str, root: Path) -> Path:
-    """Download the dataset and write its prepared folder; returns the folder."""
+def prepare(name: str, root: Path, again: bool = False) -> Path:
+    """Download the dataset and write its prepared folder, where it is not there or `again`; returns the folder.
+
+    Of several processes one downloads, the others wait for it.
+    """
     folder = root / name
     if name not in DOWNLOADS:
         allowed = ", ".join(["digits", *DOWNLOADS])
         raise UserError(f"dataset={name} has no download here: allowed are {allowed}")
     try:
-        dataset = DOWNLOADS[name](root / "downloads")
+        with lock(root / f"{name}.lock", wait=True):
+            if again or not (folder / "dataset.json").exists():
+                write_prepared(DOWNLOADS[name](root / "downloads"), folder)
     except (OSError, RuntimeError) as error:
         raise UserError(_missing(name, folder, f"and its download failed ({' '.join(str(error).split())})")) from error
-    write_prepared(dataset, folder)
     return folder
 
 

@@ -1,7 +1,8 @@
 """What a regularizer is: something that stands in a network, or adds to its loss, while it trains.
 
 To add one: write its formula and its layer (or its penalty) in a file of its own here, export it in `__init__.py`,
-and describe it in `configs/regularizer/<name>.yaml`. Everything else (training, rows, tables) finds it there.
+and describe it in `configs/regularizer/<name>.yaml`: training and rows find it there. To see it in Table 1, name it in
+`configs/experiment/table1.yaml` and in `reports/methods.py`.
 """
 
 import inspect
@@ -52,7 +53,8 @@ class SiteLayers(Regularizer):
         layer: makes a layer. It is given those of `channels` and `map_size` that its signature asks for, so a layer
             such as torch.nn.Dropout needs no wrapping.
 
-    A layer may offer `mode` (a property, with "full" and "mask"), `measurements()` and `ema` with `patch_size`.
+    A layer may offer `mode` (a property, with "full" and "mask"), `measurements()`, and masks that it averages:
+    `ema` (channels, patches), `inference_mask()` and `patch_size`.
     """
 
     def __init__(self, placement: list[str], layer: Callable[..., nn.Module]):
@@ -91,11 +93,13 @@ class SiteLayers(Regularizer):
         }
 
     def artifacts(self) -> dict[str, Tensor]:
+        """Of layers that average their masks: `<site>/ema` and `<site>/mask`, what MASK mode applies."""
         found = {}
         for site, layer in self._with("ema"):
             channels, height, width = self.maps[site]
-            grid = (height // layer.patch_size, width // layer.patch_size)
-            found[f"{site}/ema"] = layer.ema.detach().cpu().view(channels, *grid)
+            grid = (channels, height // layer.patch_size, width // layer.patch_size)
+            found[f"{site}/ema"] = layer.ema.detach().float().cpu().view(grid)
+            found[f"{site}/mask"] = layer.inference_mask().float().cpu().view(grid)
         return found
 
     def _with(self, attribute: str) -> Iterator[tuple[str, nn.Module]]:

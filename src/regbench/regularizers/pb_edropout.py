@@ -1,4 +1,4 @@
-"""PB-EDropout: drop the patches of highest energy, chosen by a small population of noisy masks.
+"""PB-EDropout: keep the patches of lowest energy, chosen by a small population of noisy masks.
 
 Paper
     Devynck, Faye, Bouchaffra, Lazaar, Azzag, Lebbah, "Energy-Based Dropout with Patch-Level Regularization".
@@ -20,15 +20,20 @@ Ambiguities and the choice made
       masks, so in the printed algorithm they reach nothing: with rho < 0.5, 1[(1 - rho) m' + rho m_b >= 0.5] is m'
       itself. `variant=printed` therefore does not spend time on them, unless `feedback_from=mutated` averages
       the proxy of the mutated masks.
-    * MASK mode before any training step has no masks to average and keeps everything.
+    * MASK mode before any training step has no masks to average and keeps everything; the average starts at `keep`.
 Deviations
     * G is printed inside the channel loop, so that it moves once per channel and alters alpha of the later ones.
       Here alpha is frozen during a forward and G moves once, by the mean over channels. That is what lets all
-      channels go at once; a test measures what it changes (below 0.1 % of alpha per forward).
+      channels go at once. It slows G down: as printed, G averages over the last 1/eta channels, here over the last
+      1/eta forwards. While G falls from G_0 = 1 the two alphas differ by up to 5 %, all that alpha can move then
+      (0.105 to 0.1); a test measures more than 1 % at 32 channels.
     * The noise on a CPU has 65,536 levels (`candidates.random_bits`).
     * `variant=standardized` is ours: energies are standardised (log, per sample and channel) so that ReLU's zeros
-      do not collapse Pr onto a few patches, the noise is added to log Pr, and mutants (a share rho of the kept
-      patches swapped for dropped ones, so K stays) compete with the candidates.
+      do not collapse Pr onto a few patches, the noise is added to log Pr, and mutants (a share rho of the dropped
+      patches swapped for kept ones, so K stays) compete with the candidates. It then drops the patches that hold
+      least, all zeros where there are enough of them: little is left of a regularizer. Table 1 tells how much.
+    * Under DistributedDataParallel with its default of broadcasting buffers, G and the averaged masks are those of
+      the first process's share of each batch.
 Evidence
     results/tables/table1.md, results/tables/sensitivity.md. `random_patch` is the control: the same K, no energy.
 """
@@ -71,7 +76,7 @@ def patch_energy(patches: Tensor, alpha: Tensor | float, beta: float, eps: float
         eps: smallest activation that is told from zero, > 0.
 
     Returns:
-        (...) energies, float32 or wider.
+        (...) energies, float32.
     """
     return _energy_of_magnitudes(widen(patches).abs(), alpha, beta, eps)
 
@@ -82,8 +87,8 @@ def _energy_of_magnitudes(magnitudes: Tensor, alpha: Tensor | float, beta: float
 
 
 def widen(x: Tensor) -> Tensor:
-    """Half precision as float32: 1/eps and its square do not fit in 16 bits."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    """Any precision as float32: 1/eps and its square do not fit in 16 bits, and 64 would change no mask."""
+    return x.float()
 
 
 def _pair_products(values: Tensor) -> Tensor:
@@ -163,7 +168,8 @@ class PBEDropout2d(nn.Module):
         beta: weight of the pair energies. c: scale of the temperature. noise_std: sigma. eps: see `patch_energy`.
         variant: "printed" (Algorithm 1) or "standardized" (see the module's docstring).
         feedback_from: "candidates" as printed, or "mutated": the masks whose mean proxy moves G.
-        map_size: (H, W), so that the masks' average exists before the first forward; else it is made there.
+        map_size: (H, W), so that the masks' average exists before the first forward; else it is made there (which
+            torch.compile(fullgraph=True) cannot trace).
 
     Raises:
         UserError: a setting outside its range, a patch size that does not divide the map, a wrong channel count.
@@ -197,9 +203,15 @@ class PBEDropout2d(nn.Module):
         _require("beta", beta, beta >= 0.0 and math.isfinite(beta), "0 or more")
         _require("c", c, c > 0.0 and math.isfinite(c), "more than 0")
         _require("noise_std", noise_std, noise_std >= 0.0 and math.isfinite(noise_std), "0 or more")
-        _require("eps", eps, eps > 0.0 and math.isfinite(eps), "more than 0")
+        # Below, 1/eps^2 times beta leaves float32, and energies are no numbers.
+        _require("eps", eps, eps >= 1e-12 and math.isfinite(eps), "1e-12 or more")
+        _require("patch_size", patch_size, isinstance(patch_size, int) and patch_size >= 1, "an integer of 1 or more")
         _require("variant", variant, variant in ("printed", "standardized"), "printed, standardized")
         _require("feedback_from", feedback_from, feedback_from in ("candidates", "mutated"), "candidates, mutated")
+        if feedback_from == "mutated":
+            # With rho < 0.5 the printed crossover is the identity, and only then is it left out with right.
+            _require("mutation", mutation, mutation < 0.5, "below 0.5 with feedback_from=mutated")
+            _require("variant", variant, variant == "printed", "printed with feedback_from=mutated")
         self.channels, self.patch_size, self.keep = channels, patch_size, keep
         self.population, self.mutation, self.feedback, self.ema_decay = (
             population,
@@ -321,8 +333,8 @@ class PBEDropout2d(nn.Module):
 
     def _observe(self, keep: Tensor, probabilities: Tensor, removed: Tensor, mass: Tensor, mean_proxy: Tensor) -> None:
         """Move G and the average of masks, and count."""
-        self.proxy.lerp_(mean_proxy, self.feedback)
-        self.ema.lerp_(keep.mean(1, dtype=torch.float32), 1.0 - self.ema_decay)
+        self.proxy.lerp_(mean_proxy.to(self.proxy.dtype), self.feedback)
+        self.ema.lerp_(keep.mean(1, dtype=torch.float32).to(self.ema.dtype), 1.0 - self.ema_decay)
         patches = keep.numel()
         self._count(patches - keep.count_nonzero(), patches, patches - probabilities.count_nonzero())
         self.mass_sums += torch.stack([removed.sum() * mass.shape[1] * mass.shape[2], mass.sum()])

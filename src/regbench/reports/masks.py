@@ -17,6 +17,7 @@ from regbench.reports.methods import DATASETS, SITE, dataset_of, layer_of
 from regbench.reports.style import new_figure, save
 
 ARTIFACT = f"{SITE}/ema"
+MASK_ARTIFACT = f"{SITE}/mask"
 COLUMNS = 16  # channels in a line of the picture
 GAP = 3  # patches of room above a tile, for its number
 KEPT_COLOURS = ("#3B3B3B", "#F0E442")  # dropped, kept
@@ -24,12 +25,16 @@ KEPT_COLOURS = ("#3B3B3B", "#F0E442")  # dropped, kept
 
 @dataclass(frozen=True)
 class Masks:
-    """The masks of one row: `ema` (C, H, W) in [0, 1], `kept` (C, H, W) with K of L ones per channel."""
+    """The masks of one row: `ema` (C, H, W) in [0, 1], `kept` (C, H, W) with K of L ones per channel.
+
+    `applied` tells whether `kept` is the mask that MASK mode applied, or the top K of the average as stored.
+    """
 
     ema: np.ndarray
     kept: np.ndarray
     k: int
     patches: int
+    applied: bool
 
 
 def draw_masks(rows: Sequence[dict], path: str | Path) -> Path:
@@ -54,27 +59,39 @@ def draw_masks(rows: Sequence[dict], path: str | Path) -> Path:
 
 
 def read_masks(row: dict) -> Masks:
-    """Decode a row's EMA artifact and binarise it: the top K of L patches of a channel are kept.
+    """Decode a row's averaged masks and the mask that MASK mode applied after the last epoch.
 
-    K is counted from the mask applied in the last epoch (`measures.mask`), else floor((1 - strength) L). The
-    EMA was stored in 8 bits: patches that became equal by that are kept in reading order.
+    A row without the latter gives the top K of its average, K counted from the mask applied in the last epoch
+    (`measures.mask`), else floor((1 - strength) L). The average was stored in 8 bits: of the patches that became
+    equal by that the last in reading order are kept, as the layer does, but they need not be those it kept.
     """
-    stored = row["artifacts"][ARTIFACT]
+    values, grid = _decode(row, ARTIFACT)
+    patches = values.shape[1]
+    applied = MASK_ARTIFACT in row["artifacts"]
+    if applied:
+        kept = (_decode(row, MASK_ARTIFACT)[0] > 0).astype(np.uint8)
+        k = int(kept[0].sum())
+    else:
+        k = _kept_count(row, patches)
+        kept = np.ones_like(values)
+        lowest = np.argsort(values, axis=1, kind="stable")[:, : patches - k]
+        np.put_along_axis(kept, lowest, 0, axis=1)
+    scale = row["artifacts"][ARTIFACT]["scale"]
+    return Masks(values.reshape(grid) / scale, kept.reshape(grid), k, patches, applied)
+
+
+def _decode(row: dict, artifact: str) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """The uint8 values (C, L) of a stored array, and its shape (C, H, W)."""
+    stored = row["artifacts"][artifact]
     values = np.frombuffer(base64.b64decode(stored["uint8"]), dtype=np.uint8)
     channels, patches = stored["shape"]
     height, width = stored["grid"]
     if values.size != channels * patches or height * width != patches:
         raise UserError(
-            f"row {row['id']}: {ARTIFACT} has {values.size} values, shape={stored['shape']}, "
+            f"row {row['id']}: {artifact} has {values.size} values, shape={stored['shape']}, "
             f"grid={stored['grid']}: needed is shape [channels, patches] and a grid of that many patches"
         )
-    values = values.reshape(channels, patches)
-    k = _kept_count(row, patches)
-    kept = np.zeros_like(values)
-    top = np.argsort(-values.astype(np.int16), axis=1, kind="stable")[:, :k]
-    np.put_along_axis(kept, top, 1, axis=1)
-    grid = (channels, height, width)
-    return Masks(values.reshape(grid) / stored["scale"], kept.reshape(grid), k, patches)
+    return values.reshape(channels, patches), (channels, height, width)
 
 
 def _kept_count(row: dict, patches: int) -> int:
@@ -108,7 +125,10 @@ def _draw_block(block, row: dict, masks: Masks) -> None:
     upper, lower = block.subplots(2, 1)
     shares = _draw_channels(upper, masks.ema, "viridis", "share of training masks that kept the patch")
     block.colorbar(shares, ax=upper, fraction=0.02, pad=0.01)
-    kept = _draw_channels(lower, masks.kept, ListedColormap(KEPT_COLOURS), "kept at inference (MASK mode)")
+    label = (
+        "kept in MASK mode" if masks.applied else "the K highest of that average, stored in 8 bits: nearly MASK mode's"
+    )
+    kept = _draw_channels(lower, masks.kept, ListedColormap(KEPT_COLOURS), f"{label}, after the last epoch")
     block.colorbar(kept, ax=lower, fraction=0.02, pad=0.01).set_ticks([0.25, 0.75], labels=["dropped", "kept"])
 
 

@@ -19,6 +19,7 @@ from regbench.reports.methods import (
     layer_of,
     regularizer_of,
 )
+from regbench.reports.notes import code_note, power_note
 from regbench.reports.records import Record, cell, compared, corrected, count_cell, measured
 from regbench.reports.settings import title_settings
 from regbench.reports.tables import Cell, Table
@@ -64,13 +65,26 @@ def build_sensitivity(rows: Sequence[dict], baseline_settings: Mapping[str, obje
         title=f"Silent settings, {DATASETS[dataset]}: {title_settings(rows, groups.values())}",
         columns=COLUMNS,
         rows=tuple(_cells(label, groups.get(label), records) for label, records in lines.items()),
-        notes=(f"Default: {', '.join(_pair(key, value) for key, value in defaults.items())}.", *NOTES),
+        notes=(
+            f"Default: {', '.join(_pair(key, value) for key, value in defaults.items())}.",
+            *NOTES,
+            _power(lines),
+            code_note(rows),
+        ),
         records=tuple(
             shared | {"mode": mode} | record.as_dict() | _p_holm(record)
             for records in lines.values()
             for (_, mode), record in records.items()
         ),
     )
+
+
+def _power(lines: dict[str, dict[tuple[str, str], Record]]) -> str:
+    """The smallest differences of Full mode that could have been seen: no difference seen is no proof of none."""
+    differences = [records[key] for records in lines.values() for key in records if key[0].startswith("difference")]
+    tests = sum(record.p is not None for record in differences)
+    full = [records[key] for records in lines.values() for key in records if key == ("difference_to_default", "full")]
+    return power_note(full, tests, "the default, mode Full,")
 
 
 def _setting_groups(rows: Iterable[dict], defaults: dict[str, object]) -> dict[str, Group]:

@@ -55,6 +55,10 @@ class Store:
         """Whether a row of this id lies anywhere in the store."""
         return row_id in self.ids()
 
+    def failed_ids(self) -> set[str]:
+        """Ids of the members whose row says that they failed."""
+        return {row["id"] for row in self.rows() if row["status"] == "failed"}
+
     def write(self, row: Row) -> Path:
         """Write one row, whole or not at all.
 
@@ -89,22 +93,29 @@ class Store:
             ) from error
 
     def rows(self, experiment: str | None = None) -> list[Row]:
-        """All rows, or those stored under one experiment, sorted by id; a loose row wins over a packed one.
+        """All rows, or those stored under one experiment, sorted by id.
+
+        Of two rows of one member a finished one wins over a failed one, then a loose one over a packed one.
 
         Raises:
             UserError: a half-written, hand-edited or misnamed row, with its file.
         """
         name = experiment or "*"
         found: dict[str, Row] = {}
+        # Loose rows first: they may be packed while this reads, and are then found again.
+        for path in sorted(self.runs.glob(f"{name}/*.json")):
+            try:
+                text = path.read_text()
+            except FileNotFoundError:
+                continue
+            row = _parse(text, str(path))
+            if row["id"] != path.stem:
+                raise UserError(f"{path} holds the row of {row['id']}: the file was renamed or edited; delete it")
+            found[row["id"]] = _better(found.get(row["id"]), row)
         for path in sorted(self.runs.glob(f"{name}.jsonl")):
             for number, line in enumerate(path.read_text().splitlines(), start=1):
                 row = _parse(line, f"{path}, line {number}")
-                found[row["id"]] = row
-        for path in sorted(self.runs.glob(f"{name}/*.json")):
-            row = _parse(path.read_text(), str(path))
-            if row["id"] != path.stem:
-                raise UserError(f"{path} holds the row of {row['id']}: the file was renamed or edited; delete it")
-            found[row["id"]] = row
+                found[row["id"]] = _better(found.get(row["id"]), row)
         return [found[key] for key in sorted(found)]
 
     def pack(self, experiment: str) -> Path:
@@ -129,6 +140,11 @@ class Store:
 def _packed_ids(path: Path, changed: int) -> frozenset[str]:
     """Ids in a packed file, read again only when it has changed."""
     return frozenset(re.findall(r'"id":"([^"]+)"', path.read_text()))
+
+
+def _better(old: Row | None, new: Row) -> Row:
+    """The row to believe of two of one member."""
+    return new if old is None or (old.get("status") == "failed" and new.get("status") != "failed") else old
 
 
 def _parse(text: str, where: str) -> Row:

@@ -22,10 +22,10 @@ from regbench.reports.methods import (
     dataset_of,
     regularizer_of,
 )
+from regbench.reports.notes import gap_note, images_note, masks_note, page, power_note
 from regbench.reports.paper import PaperNumbers
 from regbench.reports.records import Record, cell, compared, corrected, count_cell, measured, number
 from regbench.reports.settings import title_settings
-from regbench.reports.table1_notes import gap_note, images_note, masks_note, page, power_note
 from regbench.reports.tables import EN_DASH, Cell, Table, to_csv, to_tex
 
 BUDGETS = ("paper", "quick", "smoke")

@@ -20,15 +20,20 @@ class Checkpoint:
 
     Args:
         path: the file. member: id of the member; a checkpoint of another config is refused.
+        origin: code, device and threads of this process. After `load`, `earlier` lists those of the processes before
+            that differ: their epochs are not this code's.
     """
 
-    def __init__(self, path: Path, member: str):
+    def __init__(self, path: Path, member: str, origin: dict[str, Any] | None = None):
         self.path, self.member = path, member
+        self.origin = {key: (origin or {}).get(key) for key in ("code", "device", "threads")}
+        self.earlier: list[dict[str, Any]] = []
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, epochs: list[dict[str, Any]]) -> None:
         """Write to a temporary name, then move: a kill leaves the previous checkpoint."""
         state = {
             "member": self.member,
+            "origins": [*self.earlier, self.origin],
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
             "random": _random_state(model),
@@ -57,7 +62,7 @@ class Checkpoint:
             return []
         try:
             state = torch.load(self.path, weights_only=True, map_location="cpu")
-            member = state["member"]
+            member, origins = state["member"], state["origins"]
         except (
             OSError,
             RuntimeError,
@@ -76,10 +81,18 @@ class Checkpoint:
                 f"checkpoint {self.path} is of member {member}, this config is member {self.member}: "
                 "delete it or give each config its own file"
             )
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        _restore_random_state(model, state["random"])
-        return state["epochs"]
+        try:
+            model.load_state_dict(state["model"])
+            optimizer.load_state_dict(state["optimizer"])
+            _restore_random_state(model, state["random"])
+            epochs = state["epochs"]
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"checkpoint {self.path} does not fit this code ({reason}): delete it to start this member anew"
+            ) from error
+        self.earlier = [origin for origin in origins if origin != self.origin]
+        return epochs
 
     @property
     def progress_path(self) -> Path:

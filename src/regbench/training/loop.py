@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -16,8 +16,8 @@ from regbench.training.task import Classify
 Record = dict[str, Any]
 
 
-class Diverged(Exception):
-    """The loss is no longer a number. `records` are those of the epochs before."""
+class Failed(Exception):
+    """The training cannot go on: a loss that is no number, or no memory. `records` are those of the epochs before."""
 
     def __init__(self, message: str, records: list[Record]):
         super().__init__(message)
@@ -44,22 +44,42 @@ def fit(
     `test` by evaluation mode, `measures` of the regularizer by phase, `seconds`.
 
     Raises:
-        Diverged: the training loss is not finite any more.
+        Failed: a loss is not finite any more, in training or evaluation, or memory ran out.
     """
     records = checkpoint.load(model, optimizer)
     for epoch in range(len(records) + 1, epochs + 1):
         start = time.perf_counter()
         order = data_order(len(data.train), seed, epoch)
-        train = train_epoch(model, regularizer, task, data.train, optimizer, order.split(batch_size), on_step)
-        if not math.isfinite(train["loss"]):
-            raise Diverged(f"loss became {train['loss']} in epoch {epoch}", records)
-        record: Record = {"epoch": epoch, "train": train, "measures": {"train": regularizer.measurements()}}
-        record |= evaluate(model, regularizer, task, data, record["measures"])
+        try:
+            train = train_epoch(model, regularizer, task, data.train, optimizer, order.split(batch_size), on_step)
+            record: Record = {"epoch": epoch, "train": train, "measures": {"train": regularizer.measurements()}}
+            record |= evaluate(model, regularizer, task, data, record["measures"])
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise Failed(f"out of memory in epoch {epoch}: {str(error).splitlines()[0]}", records) from error
+        for place, value in numbers(record):
+            if not math.isfinite(value):
+                raise Failed(f"{place} became {value} in epoch {epoch}", records)
         record["seconds"] = round(time.perf_counter() - start, 3)
         records.append(record)
         checkpoint.save(model, optimizer, records)
         on_epoch(record)
     return records
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a device, or the CPU (whose error has no class of its own), had no memory left."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def numbers(record: Record, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """All numbers of a record with their places, such as `test full loss`."""
+    for key, value in record.items():
+        if isinstance(value, dict):
+            yield from numbers(value, f"{prefix}{key} ")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def data_order(size: int, seed: int, epoch: int) -> Tensor:

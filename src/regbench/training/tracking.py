@@ -1,5 +1,6 @@
 """W&B mirrors a run and is never read: rows do not depend on it."""
 
+import logging
 import os
 from netrc import NetrcParseError, netrc
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from regbench.errors import UserError
+
+log = logging.getLogger("regbench")
 
 MODES = ("auto", "online", "offline", "off")
 
@@ -25,6 +28,7 @@ class Tracker:
         if mode not in MODES:
             raise UserError(f"tracking.mode={mode} is not allowed: allowed are {', '.join(MODES)}")
         self.run = None
+        self.defined: set[str] = set()  # members whose curves have their axis
         if mode == "off":
             return
         import wandb
@@ -32,15 +36,19 @@ class Tracker:
         mode = ("online" if _has_key() else "offline") if mode == "auto" else mode
         folder.mkdir(parents=True, exist_ok=True)
         settings = wandb.Settings(silent=True, console="off")
-        self.run = wandb.init(
-            project=project, group=group, name=job, config=config, mode=mode, dir=folder, settings=settings
-        )
+        try:
+            self.run = wandb.init(
+                project=project, group=group, name=job, config=config, mode=mode, dir=folder, settings=settings
+            )
+        except wandb.errors.Error as error:  # a mirror that is out of reach stops no training
+            log.warning("W&B cannot be reached, this job is not mirrored: %s", error)
 
     def log_epoch(self, member: str, record: dict[str, Any]) -> None:
         """An epoch's record, as `<member>/<split>/<mode>/<metric>` over `<member>/epoch`."""
         if self.run is None:
             return
-        if record["epoch"] == 1:
+        if member not in self.defined:
+            self.defined.add(member)
             self.run.define_metric(f"{member}/*", step_metric=f"{member}/epoch")
         self.run.log(dict(_flatten(member, record)))
 

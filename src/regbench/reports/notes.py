@@ -1,7 +1,8 @@
-"""The words around Table 1: how to read it, what a budget means, and the lines below each table."""
+"""The words around the tables: how to read them, what a budget means, and the lines below each table."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
@@ -18,8 +19,11 @@ GUIDE = """# Table 1: PB-EDropout and its controls
 How to read this:
 
 - The question: does PB-EDropout help a five-layer CNN, and is it the *energy* that helps? Random patches
-  is the control: it drops as many patches, chosen at random. Only a difference to it speaks for energies.
-- `n` counts independently seeded trainings. `±` and `[ , ]` are 95 % t-intervals over them.
+  is the control: it drops as many patches, chosen at random. Energies help where a method beats both the
+  baseline and this control. The control matches how many patches are dropped, not how much activation they
+  hold (the last note below a table): a method that drops dead patches only is nearly the baseline.
+- `n` counts independently seeded trainings. `±` and `[ , ]` are 95 % t-intervals over them: they tell how
+  much the training seed matters, not how much another set of test images would.
 - Protocol `paper` reports the epoch with the best test accuracy, as the paper seems to do; protocol
   `held-out` reports the epoch with the best accuracy on held-out images. Both print the test split. Each
   evaluation mode picks its own epoch; ties go to the earlier one.
@@ -53,12 +57,24 @@ def page(sections: dict[str, list[Table]], rows: Sequence[dict]) -> str:
     parts = [GUIDE]
     for budget, tables in sections.items():
         names = ", ".join(devices(row for row in rows if row["budget"] == budget))
-        intro = [f"## Budget `{budget}`", BUDGET_NOTES.get(budget), f"Devices: {names}."]
+        of_budget = [row for row in rows if row["budget"] == budget]
+        intro = [f"## Budget `{budget}`", BUDGET_NOTES.get(budget), f"Devices: {names}. {code_note(of_budget)}"]
         parts.append("\n\n".join(text for text in intro if text) + "\n")
         parts += [to_markdown(table, level=3) for table in tables]
     if not sections:
         parts.append("Not run: there is no row yet (n = 0).\n")
     return "\n".join(parts)
+
+
+def code_note(rows: Sequence[dict]) -> str:
+    """Which code trained the rows: how many of each version, and how many from a tree with uncommitted changes."""
+    counted = Counter(str(row["provenance"].get("code", "not recorded")) for row in rows)
+    versions = ", ".join(f"{version} ({count} rows)" for version, count in sorted(counted.items()))
+    dirty = sum(bool(row["provenance"].get("dirty")) for row in rows)
+    text = f"Code versions: {versions}."
+    if len(counted) > 1:
+        text += " Rows of several versions share these tables; `make stale` lists those that are not of today's code."
+    return text + (f" Trained with uncommitted changes in the tree: {dirty} of {len(rows)} rows." if dirty else "")
 
 
 def images_note(dataset: str, settings: dict) -> str:
@@ -83,8 +99,8 @@ def gap_note(accuracies: Iterable[tuple[Record, Record]]) -> str:
     )
 
 
-def power_note(differences: Sequence[Record], tests: int) -> str:
-    """What the differences to the baseline could have shown; `tests` counts the Holm family."""
+def power_note(differences: Sequence[Record], tests: int, reference: str = "the baseline") -> str:
+    """What the differences to the reference could have shown; `tests` counts the Holm family."""
     parts = []
     for record in differences:
         if record.p is not None:
@@ -92,10 +108,10 @@ def power_note(differences: Sequence[Record], tests: int) -> str:
             first_step = stats.smallest_effect(record.comparison, alpha=0.05 / tests)
             parts.append(f"{record.method} {number(alone, 'pp')} ({number(first_step, 'pp')})")
     if not parts:
-        return f"Smallest difference to the baseline that these runs could have shown: {EN_DASH} (no test)."
+        return f"Smallest difference to {reference} that these runs could have shown: {EN_DASH} (no test)."
     return (
-        "Smallest difference to the baseline that these runs could have shown at 80 % power, in pp, "
-        "two-sided at 0.05 uncorrected "
+        f"Smallest difference to {reference} that these runs could have shown at 80 % power, in pp, "
+        "two-sided at 0.05 uncorrected, if the spread seen is the true one "
         f"(in brackets: at Holm's first step of {tests} test{'s' * (tests != 1)}): {', '.join(parts)}."
     )
 
