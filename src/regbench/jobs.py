@@ -39,7 +39,7 @@ class Member:
             self.config["model"]["name"],
             self.config["regularizer"]["name"],
         )
-        return f"{'/'.join(names)} seed {self.seed} [{self.id}]"
+        return f"{'/'.join(names)} strength {self.strength:g} seed {self.seed} [{self.id}]"
 
 
 def members(cfg: DictConfig) -> list[Member]:

@@ -10,12 +10,12 @@ from torch import nn
 from regbench.errors import UserError
 from regbench.regularizers import Entropy
 from regbench.regularizers.entropy import (
-    choose_layers,
     conv_entropy_change,
     dense_entropy_change,
     entropy_loss,
     square_part,
 )
+from regbench.regularizers.placement import choose_layers
 
 
 def completed_convolution(filter_, height, width):

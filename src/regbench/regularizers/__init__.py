@@ -3,6 +3,7 @@
 from regbench.regularizers.base import Regularizer, SiteLayers
 from regbench.regularizers.dropout import DropBlock2d, Dropout, SpatialDropout2d
 from regbench.regularizers.entropy import Entropy
+from regbench.regularizers.norms import NormPenalty
 from regbench.regularizers.pb_edropout import PBEDropout2d
 from regbench.regularizers.random_patch import RandomPatch2d
 
@@ -10,6 +11,7 @@ __all__ = [
     "DropBlock2d",
     "Dropout",
     "Entropy",
+    "NormPenalty",
     "PBEDropout2d",
     "RandomPatch2d",
     "Regularizer",

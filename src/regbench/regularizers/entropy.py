@@ -33,9 +33,9 @@ from torch import Tensor, nn
 
 from regbench.errors import UserError
 from regbench.regularizers.base import Regularizer
+from regbench.regularizers.placement import choose_layers
 
 FORMS = ("log", "reciprocal")
-LAYERS = (nn.Linear, nn.Conv2d)
 
 
 def conv_entropy_change(weight: Tensor, map_size: tuple[int, int] | None = None) -> Tensor:
@@ -90,8 +90,7 @@ class Entropy(Regularizer):
 
     Args:
         strength: lambda; above 0 it raises the entropy, below 0 it lowers it.
-        placement: "first", "all", an index, a name, or a list of indices and names, of the dense and convolutional
-            layers in forward order (the order in which the model lists them).
+        placement: which layers, as `placement.choose_layers` reads it.
         form: "log" or "reciprocal". eps: of the reciprocal form, above 0.
         layer_strengths: factor of the strength by layer name, each a number or one number a filter (output
             channel); 1 where none is given.
@@ -149,37 +148,6 @@ class Entropy(Regularizer):
             loss = entropy_loss(layer.weight, self.form, self.eps)
             factor = torch.as_tensor(self.layer_strengths.get(name, 1.0), dtype=loss.dtype, device=loss.device)
             yield (loss * (factor[:, None] if factor.dim() else factor)).sum()
-
-
-def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> dict[str, nn.Module]:
-    """The dense and convolutional layers of a placement, by name, in forward order.
-
-    Raises:
-        UserError: a name or index that matches no layer, or none at all.
-    """
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, LAYERS)}
-    names = list(layers)
-    if not names:
-        raise UserError("placement: this model has no dense or convolutional layer")
-    if placement == "all":
-        return layers
-    wanted = ["first" if placement == "first" else placement] if isinstance(placement, str | int) else list(placement)
-    if not wanted:
-        raise UserError("placement=[] names no layer: use regularizer=none for none")
-    chosen = [names[0] if key == "first" else _layer_name(key, names) for key in wanted]
-    if len(set(chosen)) < len(chosen):
-        raise UserError(f"placement={wanted} names a layer twice")
-    return {name: layers[name] for name in names if name in chosen}
-
-
-def _layer_name(key: str | int, names: list[str]) -> str:
-    if isinstance(key, int) and 0 <= key < len(names):
-        return names[key]
-    if key in names:
-        return key
-    raise UserError(
-        f"placement={key} matches no layer: allowed are first, all, 0 to {len(names) - 1}, or {', '.join(names)}"
-    )
 
 
 def _check_form(form: str, eps: float) -> None:

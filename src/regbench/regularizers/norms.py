@@ -1,0 +1,68 @@
+"""L1 and L2: penalties on the size of weights.
+
+Paper
+    Classic; the essay on dropout and linearity compares dropout with both (L1 for sparsity, L2 for small weights).
+Formula
+    L1: lambda sum |w|. L2: lambda sum w^2. Over the weights, not the biases, of the placed layers.
+Where
+    The weights of named layers, all of them by default.
+Paper settings
+    None given.
+Ambiguities and the choice made
+    The essay writes the sum of squares without a factor 1/2, and so does the formula here.
+Deviations
+    The penalty is added to the loss, as the essay says. With Adam this is not the same as weight decay in its
+    decoupled form (AdamW).
+Evidence
+    None yet.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from regbench.errors import UserError
+from regbench.regularizers.base import Regularizer
+from regbench.regularizers.placement import choose_layers
+
+
+def norm_penalty(weights: list[Tensor], power: int) -> Tensor:
+    """Sum of |w|^power over all weights, power 1 or 2: any shapes -> ()."""
+    if power == 1:
+        return torch.stack([weight.abs().sum() for weight in weights]).sum()
+    return torch.stack([weight.square().sum() for weight in weights]).sum()
+
+
+class NormPenalty(Regularizer):
+    """strength times the sum of |w|^power over the weights of the placed layers.
+
+    Args:
+        strength: lambda, a finite number. power: 1 (L1) or 2 (L2).
+        placement: which layers, as `placement.choose_layers` reads it.
+    """
+
+    def __init__(self, strength: float, power: int, placement: str | int | list[str | int] = "all"):
+        if not math.isfinite(strength):
+            raise UserError(f"strength={strength} is not allowed: a finite number")
+        if power not in (1, 2):
+            raise UserError(f"power={power} is not allowed: allowed are 1, 2")
+        self.strength, self.power, self.placement = strength, power, placement
+        self.weights: list[Tensor] = []
+
+    def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:
+        self.weights = [layer.weight for layer in choose_layers(model, self.placement).values()]
+
+    def penalty(self, model: nn.Module) -> Tensor:
+        return self.strength * norm_penalty(self.weights, self.power)
+
+    def measurements(self) -> dict[str, float]:
+        """The penalty, the mean |w|, and the share of weights below a thousandth of it (sparsity)."""
+        with torch.no_grad():
+            sizes = torch.cat([weight.flatten() for weight in self.weights]).abs()
+            mean = sizes.mean()
+            return {
+                "penalty": self.penalty(None).item(),
+                "mean_weight": mean.item(),
+                "sparsity": (sizes < 1e-3 * mean).float().mean().item(),
+            }

@@ -1,0 +1,42 @@
+"""Which layers a penalty on weights looks at: dense and convolutional ones, by word, index or name."""
+
+from torch import nn
+
+from regbench.errors import UserError
+
+LAYERS = (nn.Linear, nn.Conv2d)
+
+
+def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> dict[str, nn.Module]:
+    """The dense and convolutional layers of a placement, by name, in forward order.
+
+    Args:
+        placement: "first", "all", an index, a name, or a list of indices and names; the order is that in which the
+            model lists its modules.
+
+    Raises:
+        UserError: a name or index that matches no layer, or none at all.
+    """
+    layers = {name: module for name, module in model.named_modules() if isinstance(module, LAYERS)}
+    names = list(layers)
+    if not names:
+        raise UserError("placement: this model has no dense or convolutional layer")
+    if placement == "all":
+        return layers
+    wanted = ["first" if placement == "first" else placement] if isinstance(placement, str | int) else list(placement)
+    if not wanted:
+        raise UserError("placement=[] names no layer: use regularizer=none for none")
+    chosen = [names[0] if key == "first" else _layer_name(key, names) for key in wanted]
+    if len(set(chosen)) < len(chosen):
+        raise UserError(f"placement={wanted} names a layer twice")
+    return {name: layers[name] for name in names if name in chosen}
+
+
+def _layer_name(key: str | int, names: list[str]) -> str:
+    if isinstance(key, int) and 0 <= key < len(names):
+        return names[key]
+    if key in names:
+        return key
+    raise UserError(
+        f"placement={key} matches no layer: allowed are first, all, 0 to {len(names) - 1}, or {', '.join(names)}"
+    )
