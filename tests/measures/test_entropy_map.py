@@ -1,0 +1,70 @@
+"""Entropy maps against numbers worked out by hand, and against the one number of the paper that is at hand."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+from torch import nn
+
+from regbench.errors import UserError
+from regbench.measures import entropy_map, filter_positions, summarise
+from regbench.paths import ROOT
+from regbench.reports.entropy_maps import draw_entropy_maps
+
+#: ImageNet's VGG16 filters conv1_1 to conv3_3, (O, I, 3, 3) by layer name; not part of this repository
+VGG16 = Path(os.environ.get("REGBENCH_VGG16", ROOT / "data" / "vgg16_imagenet_conv1_1_to_conv3_3.npz"))
+
+
+def test_a_map_by_hand():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(2, 2))
+    with torch.no_grad():
+        model[0].weight[:, 0, 0, 0] = torch.tensor([1.0, -np.e])
+        model[3].weight.copy_(torch.tensor([[2.0, 0.0], [5.0, 3.0]]))
+    changes = entropy_map(model)
+    assert list(changes) == ["0", "3"]
+    np.testing.assert_allclose(changes["0"], [0.0, 1.0], atol=1e-6)
+    np.testing.assert_allclose(changes["3"], [np.log(6)], rtol=1e-6)
+    table = summarise(changes)
+    assert table["filters"].tolist() == [2, 1] and table["mean"].tolist() == pytest.approx([0.5, np.log(6)])
+
+
+def test_positions_are_means_of_logs_and_their_corner_is_the_maps_mean():
+    weight = torch.randn(5, 4, 3, 2)
+    positions = filter_positions(weight)
+    assert positions.shape == (3, 2)
+    np.testing.assert_allclose(positions, np.log(np.abs(weight.numpy())).mean((0, 1)), rtol=1e-5)
+    assert positions[0, 0] == pytest.approx(entropy_map({"conv": weight})["conv"].mean(), rel=1e-5)
+
+
+def test_a_freshly_initialised_layer_shows_the_same_at_every_position():
+    torch.manual_seed(0)
+    positions = filter_positions(nn.Conv2d(64, 64, 3).weight)
+    assert np.ptp(positions) < 0.1
+
+
+def test_weights_that_are_no_layers_are_refused():
+    with pytest.raises(UserError, match="allowed are"):
+        entropy_map({"bias": torch.ones(3)})
+    with pytest.raises(UserError, match="none of a 2D convolution"):
+        filter_positions(torch.ones(3, 3))
+    with pytest.raises(UserError, match="at least one"):
+        draw_entropy_maps({}, "never.png")
+
+
+def test_the_picture_leaves_out_and_counts_what_no_axis_shows(tmp_path):
+    layers = {f"conv{n}": np.random.default_rng(n).normal(-n, 1, 200) for n in range(1, 6)}
+    layers["conv1"][0] = -np.inf
+    picture = imread(draw_entropy_maps({"trained": layers, "untrained": layers}, tmp_path / "map.png"))
+    assert picture.shape[0] > 300 and picture.std() > 0
+
+
+@pytest.mark.skipif(not VGG16.exists(), reason=f"no {VGG16.name}: set REGBENCH_VGG16 to the file")
+def test_the_papers_first_layer_of_vgg16_is_around_minus_2_2():
+    weights = dict(np.load(VGG16))
+    first = next(iter(weights))
+    assert entropy_map(weights)[first].mean() == pytest.approx(-2.19, abs=0.005)
+    # The control: the centre of the filters, which Corollary 6 does not single out, says the same.
+    assert filter_positions(weights[first])[1, 1] == pytest.approx(-2.18, abs=0.005)
