@@ -91,9 +91,9 @@ def test_every_dataset_has_every_budget(dataset, budget):
 @pytest.mark.parametrize("regularizer", options("regularizer"))
 @pytest.mark.parametrize("model", options("model"))
 def test_every_model_builds_with_every_regularizer(model, regularizer):
+    from regbench.build import build
     from regbench.data import load_splits
     from regbench.data.sources import digits
-    from regbench.train import build
 
     cpu = torch.device("cpu")
     member = members(load_config([f"model={model}", f"regularizer={regularizer}"]))[0]

@@ -6,7 +6,7 @@ import hashlib
 from regbench.paths import ROOT
 
 #: what a member's numbers depend on, below src/regbench
-SOURCES = ("regularizers", "models", "data", "training", "train.py")
+SOURCES = ("regularizers", "models", "data", "training", "build.py", "train.py")
 
 
 @functools.cache
