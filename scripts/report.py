@@ -19,8 +19,7 @@ from regbench.experiments import cells, rows_of_cells, sweeps
 from regbench.paths import ROOT
 from regbench.reports.publish import PUBLISHERS, publish
 from regbench.reports.store import Store
-
-BUDGETS = ("smoke", "quick", "paper")
+from regbench.reports.table1 import BUDGETS
 
 
 def main() -> int:

@@ -127,12 +127,12 @@ class Entropy(Regularizer):
                 )
 
     def penalty(self, model: nn.Module) -> Tensor:
-        return self.strength * torch.stack(list(self._losses())).sum()
+        return self._total()
 
     def measurements(self) -> dict[str, float]:
         """The penalty, the norm of its gradient, and the mean change in entropy of each placed layer."""
         weights = [layer.weight for layer in self.layers.values()]
-        penalty = self.strength * torch.stack(list(self._losses())).sum()
+        penalty = self._total()
         gradients = torch.autograd.grad(penalty, weights)
         norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
         values = {"penalty": penalty.item(), "gradient_norm": norm.item()}
@@ -142,6 +142,9 @@ class Entropy(Regularizer):
                 change = dense_entropy_change(layer.weight) if dense else conv_entropy_change(layer.weight).mean()
                 values[f"{name}/entropy_change"] = change.item()
         return values
+
+    def _total(self) -> Tensor:
+        return self.strength * torch.stack(list(self._losses())).sum()
 
     def _losses(self) -> Iterator[Tensor]:
         for name, layer in self.layers.items():

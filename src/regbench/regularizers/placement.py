@@ -23,7 +23,7 @@ def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> d
         raise UserError("placement: this model has no dense or convolutional layer")
     if placement == "all":
         return layers
-    wanted = ["first" if placement == "first" else placement] if isinstance(placement, str | int) else list(placement)
+    wanted = [placement] if isinstance(placement, str | int) else list(placement)
     if not wanted:
         raise UserError("placement=[] names no layer: use regularizer=none for none")
     chosen = [names[0] if key == "first" else _layer_name(key, names) for key in wanted]

@@ -9,7 +9,7 @@ from regbench.reports.figures import draw_curves, draw_masks
 from regbench.reports.paper import load_paper_numbers
 from regbench.reports.sensitivity import build_sensitivity
 from regbench.reports.summary import write_summary
-from regbench.reports.table1 import build_sections, write_table1
+from regbench.reports.table1 import BUDGETS, build_sections, write_table1
 from regbench.reports.tables import to_markdown
 
 PAPER = ROOT / "results" / "paper"
@@ -36,7 +36,7 @@ def publish_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[
 def publish_sensitivity(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
     """Table 1 of PB-EDropout under other values of its silent settings."""
     sections = []
-    for budget in ("paper", "quick", "smoke"):
+    for budget in BUDGETS:
         of_budget = [row for row in rows if row["budget"] == budget]
         for dataset in sorted({row["config"]["dataset"]["name"] for row in of_budget}):
             chosen = [row for row in of_budget if row["config"]["dataset"]["name"] == dataset]
