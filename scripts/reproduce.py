@@ -23,7 +23,7 @@ from regbench.jobs import Member
 from regbench.reports.store import Store
 
 POLL_SECONDS = 1.0
-RUN_KEYS = ("paths", "tracking", "device", "download", "retry_failed")
+RUN_KEYS = ("paths", "tracking", "device", "download", "retry_failed", "stack")
 
 
 def main() -> int:
@@ -46,6 +46,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--budget", default="quick", help="smoke, quick or paper")
     parser.add_argument("--datasets", default="", help="only these, comma-separated")
     parser.add_argument("--regularizers", default="", help="only these, comma-separated")
+    parser.add_argument("--only", action="append", default=[], metavar="KEY=A,B", help="only these of any swept key")
     parser.add_argument("--seeds", default="", help="how many (5) or which (0,1,2); default: the budget's")
     parser.add_argument("--workers", type=int, default=0, help="processes at once; default: one a core")
     parser.add_argument("--dry-run", action="store_true", help="say what is missing, run nothing")
@@ -59,16 +60,16 @@ def reproduce(args: argparse.Namespace) -> int:
     fixed = [f"budget={args.budget}", *args.overrides]
     if args.seeds:
         fixed.append(f"seeds={seed_list(args.seeds)}")
-    narrowed = {"dataset": args.datasets, "regularizer": args.regularizers}
-    plan = sweeps(args.experiment, {key: text.split(",") for key, text in narrowed.items() if text})
-    paths = load_config(fixed).paths
+    plan = sweeps(args.experiment, narrowed(args))
+    cfg = load_config([f"experiment={args.experiment}", *fixed])
+    paths = cfg.paths
     store = Store(Path(paths.results))
     todo = [(sweep, cells(args.experiment, sweep, fixed)) for sweep in plan]
     workers = args.workers or default_workers()
     missing = show_plan(args, [cell for _, found in todo for cell in found], store, workers)
     status = 0
     if missing and not args.dry_run:
-        run = Runner(args.experiment, fixed, workers, Path(paths.outputs))
+        run = Runner(args.experiment, fixed, workers, Path(paths.outputs), cfg.seeds_per_job)
         wanted = {member.id for member in missing}
         with_missing = [sweep for sweep, found in todo if any(m.id in wanted for cell in found for m in cell.members)]
         status = run.all(with_missing, missing, store)
@@ -79,6 +80,17 @@ def reproduce(args: argparse.Namespace) -> int:
         report = [sys.executable, str(Path(__file__).with_name("report.py")), args.experiment]
         status = subprocess.run([*report, "--results", paths.results]).returncode or status
     return status
+
+
+def narrowed(args: argparse.Namespace) -> dict[str, list[str]]:
+    """The values that the command line cuts swept keys down to."""
+    texts = {"dataset": args.datasets, "regularizer": args.regularizers}
+    for only in args.only:
+        key, equals, text = only.partition("=")
+        if not (key and equals and text):
+            raise UserError(f"--only {only} is not allowed: a swept key and its values, such as model.width=20,60")
+        texts[key] = text
+    return {key: text.split(",") for key, text in texts.items() if text}
 
 
 def check_overrides(overrides: list[str]) -> None:
@@ -164,8 +176,9 @@ def same(row: dict, member: Member, keys: tuple[str, ...]) -> bool:
 class Runner:
     """Runs sweeps through Hydra's joblib launcher, with one bar over all epochs."""
 
-    def __init__(self, experiment: str, fixed: list[str], workers: int, outputs: Path):
+    def __init__(self, experiment: str, fixed: list[str], workers: int, outputs: Path, seeds_per_job: int):
         self.experiment, self.fixed, self.workers, self.outputs = experiment, fixed, workers, outputs
+        self.seeds_per_job = seeds_per_job
         self.log = outputs / "logs" / f"{experiment}-{time.strftime('%Y-%m-%d_%H-%M-%S')}.log"
 
     def all(self, plan: list[Sweep], missing: list[Member], store: Store) -> int:
@@ -181,10 +194,10 @@ class Runner:
 
     def one(self, sweep: Sweep, missing: list[Member], store: Store, bar: tqdm) -> int:
         """One sweep in a process group of its own, so that an interrupt ends all of its workers."""
-        seeds = next((text.removeprefix("seeds=") for text in self.fixed if text.startswith("seeds=")), None)
-        seeds = seeds or str(sorted({member.seed for member in missing}))
+        seeds = sorted({member.seed for member in missing})
         # Seeds outermost: an interrupted sweep has few seeds of every cell, not all seeds of a few.
-        by_seed = "seeds=" + ",".join(f"[{seed.strip()}]" for seed in seeds.strip("[]").split(","))
+        parts = [seeds[i : i + self.seeds_per_job] for i in range(0, len(seeds), self.seeds_per_job)]
+        by_seed = "seeds=" + ",".join(str(part).replace(" ", "") for part in parts)
         command = [sys.executable, "-m", "regbench.train", "-m", f"experiment={self.experiment}", "launch=joblib"]
         command += [f"workers={self.workers}", *(text for text in self.fixed if not text.startswith("seeds=")), by_seed]
         command += [f"{key}={','.join(values)}" for key, values in sweep.items()]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import regbench.train
+import regbench.run
 from regbench.errors import UserError
 from regbench.experiments import load_config
 from regbench.jobs import members
@@ -60,7 +60,7 @@ def test_a_job_writes_a_row_a_member_and_never_trains_it_again(tmp_path, monkeyp
     assert row["provenance"]["device"] == "cpu" and row["provenance"]["seconds"] > 0
     assert not list((tmp_path / "outputs" / "checkpoints").glob("*.pt"))
 
-    monkeypatch.setattr("regbench.train.train_member", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr("regbench.run.Run.alone", lambda *args: pytest.fail("trained again"))
     train(cfg)
     with pytest.raises(BaseException, match="trained again"):
         train(config(tmp_path, "regularizer=pb_edropout", "seeds=[0,1,2]"))
@@ -77,7 +77,7 @@ def test_members_share_initial_weights_and_data_order_but_not_across_seeds(tmp_p
     for name in ("none", "pb_edropout", "dropout"):
         for seed in (0, 1):
             member = members(load_config([f"regularizer={name}", f"seeds=[{seed}]"]))[0]
-            weights[name, seed] = build(member, data, torch.device("cpu"))[0].head.weight
+            weights[name, seed] = build(member, data, torch.device("cpu")).model.head.weight
     assert torch.equal(weights["none", 0], weights["pb_edropout", 0])
     assert torch.equal(weights["none", 0], weights["dropout", 0])
     assert not torch.equal(weights["none", 0], weights["none", 1])
@@ -167,13 +167,13 @@ def test_retrying_trains_failed_members_only(tmp_path, monkeypatch):
     failed = store.rows()[0]
     store.write({**failed, "status": "failed", "reason": "made up"})
     trained = []
-    real = regbench.train.train_member
+    real = regbench.run.Run.alone
 
-    def counted(member, *rest):
+    def counted(self, member):
         trained.append(member.id)
-        return real(member, *rest)
+        return real(self, member)
 
-    monkeypatch.setattr("regbench.train.train_member", counted)
+    monkeypatch.setattr("regbench.run.Run.alone", counted)
     train(cfg)
     assert trained == []
     train(config(tmp_path, "seeds=[0,1]", "retry_failed=true"))
@@ -279,7 +279,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
 
 def test_a_results_folder_that_cannot_be_written_is_said_before_training(tmp_path, monkeypatch):
     (tmp_path / "results").write_text("a file where the folder should be")
-    monkeypatch.setattr("regbench.train.train_member", lambda *args: pytest.fail("trained for nothing"))
+    monkeypatch.setattr("regbench.run.Run.alone", lambda *args: pytest.fail("trained for nothing"))
     with pytest.raises(UserError, match=r"paths\.results=.* cannot be written"):
         train(config(tmp_path))
 
@@ -328,7 +328,7 @@ def test_a_full_disk_at_the_checkpoint_is_one_line(tmp_path, monkeypatch):
     ],
 )
 def test_wrong_input_is_one_line_before_training_and_leaves_no_row(tmp_path, monkeypatch, overrides, words):
-    monkeypatch.setattr("regbench.train.train_member", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("regbench.run.Run.alone", lambda *args: pytest.fail("trained"))
     with pytest.raises(UserError) as error:
         train(config(tmp_path, *overrides))
     assert words in str(error.value) and "\n" not in str(error.value)

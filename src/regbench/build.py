@@ -1,5 +1,6 @@
-"""Model, regularizer, optimizer and task of a member, from its config."""
+"""What a member's config describes, as objects: model, regularizer, task, optimizer, schedule."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,14 +10,24 @@ from hydra.utils import instantiate
 from regbench.data import Splits
 from regbench.errors import UserError
 from regbench.jobs import Member
-from regbench.regularizers import Regularizer
-from regbench.training import Classify
+from regbench.stopping import EarlyStopping
+from regbench.training import Checkpoint, Schedule, Training
+
+#: settings of a task's config that the loop reads, not the task
+LOOP_KEYS = ("batch_size", "optimizer", "early_stopping", "clip_norm", "follow")
 
 
 def build(
-    member: Member, data: Splits, device: torch.device
-) -> tuple[torch.nn.Module, Regularizer, torch.optim.Optimizer]:
-    """Model, regularizer and optimizer of a member. The initial weights depend on the seed alone."""
+    member: Member,
+    data: Splits,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+    own_noise: bool = False,
+) -> Training:
+    """A member before its first step. The initial weights depend on the seed alone.
+
+    Its layers draw noise from torch's own generator, or, with `own_noise`, from one of its own in the same state.
+    """
     settings = member.config
     shape = data.train.input_shape
     torch.manual_seed(member.seed)
@@ -24,15 +35,42 @@ def build(
     regularizer = make("regularizer", settings["regularizer"]["method"])
     regularizer.attach(model, shape)
     model.to(device=device, memory_format=torch.channels_last)
-    make_task(settings["task"])
+    task = make("task", {key: value for key, value in settings["task"].items() if key not in LOOP_KEYS})
     optimizer = make("task.optimizer", settings["task"]["optimizer"], params=model.parameters())
+    checkpoint = checkpoint or Checkpoint(Path("unsaved"), member.id)
     torch.manual_seed(member.seed + 1)  # the noise of training does not depend on how many draws the weights took
-    return model, regularizer, optimizer
+    noise = torch.Generator(device).manual_seed(member.seed + 1) if own_noise else None
+    return Training(model, regularizer, task, optimizer, member.seed, checkpoint, shape, noise)
 
 
-def make_task(config: dict[str, Any]) -> Classify:
-    """The task, from those of its settings that are not the loop's."""
-    return make("task", {key: value for key, value in config.items() if key not in ("batch_size", "optimizer")})
+def make_schedule(member: Member, model: torch.nn.Module) -> Schedule:
+    """What the loop reads of a member's config."""
+    task = member.config["task"]
+    stopping = task.get("early_stopping")
+    follow = tuple(task.get("follow") or ())
+    clip = task.get("clip_norm")
+    if clip is not None and not clip > 0:
+        raise UserError(f"task.clip_norm={clip} is not allowed: a number above 0, or null")
+    _check_followed(follow, model)
+    stopping = None if stopping is None else _early_stopping(stopping)
+    return Schedule(member.config["epochs"], task["batch_size"], stopping, clip, follow)
+
+
+def _check_followed(follow: tuple[str, ...], model: torch.nn.Module) -> None:
+    """Raise UserError for a followed layer that is no dense layer of the model."""
+    dense = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
+    for name in follow:
+        if name not in dense:
+            raise UserError(f"task.follow={name} is no dense layer of this model: allowed are {', '.join(dense)}")
+
+
+def _early_stopping(settings: dict[str, Any]) -> EarlyStopping:
+    try:
+        return EarlyStopping(**settings)
+    except TypeError as error:
+        raise UserError(
+            f"task.early_stopping={settings} is not allowed: patience, min_delta and watch ({error})"
+        ) from error
 
 
 def make(key: str, config: dict[str, Any], **context: Any) -> Any:

@@ -27,7 +27,7 @@ class Cell:
 
 
 def sweeps(experiment: str, narrowed: Sweep) -> list[Sweep]:
-    """The sweeps of an experiment, each parameter in `narrowed` cut down to the values given.
+    """The sweeps of an experiment, each parameter in `narrowed` cut down to the values given; empty ones left out.
 
     Raises:
         UserError: no such experiment, or a value that it does not sweep over.
@@ -37,7 +37,10 @@ def sweeps(experiment: str, narrowed: Sweep) -> list[Sweep]:
         raise UserError(f"experiment={experiment} is not known: allowed are {', '.join(known)}")
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose("train", [f"experiment={experiment}"])
-    return [_narrow(_lists(params), narrowed) for params in OmegaConf.to_container(cfg.sweeps)]
+    found = [_lists(params) for params in OmegaConf.to_container(cfg.sweeps, resolve=True)]
+    _check_known(found, narrowed)
+    kept = [_narrow(sweep, narrowed) for sweep in found]
+    return [sweep for sweep in kept if all(sweep.values())]
 
 
 def cells(experiment: str, sweep: Sweep, fixed: Iterable[str] = ()) -> list[Cell]:
@@ -64,13 +67,27 @@ def load_config(overrides: Iterable[str]) -> DictConfig:
 
 
 def _lists(params: dict[str, Any]) -> Sweep:
-    return {key: [part.strip() for part in str(value).split(",")] for key, value in params.items()}
+    """Values as texts: "a,b" are two, a YAML list is one text an entry (an entry may be a list, such as strengths)."""
+    return {
+        key: [_text(each) for each in value]
+        if isinstance(value, list)
+        else [part.strip() for part in str(value).split(",")]
+        for key, value in params.items()
+    }
+
+
+def _text(value: object) -> str:
+    return str(value).replace(" ", "").replace("'", "")
+
+
+def _check_known(found: list[Sweep], narrowed: Sweep) -> None:
+    for key, values in narrowed.items():
+        known = list(dict.fromkeys(value for sweep in found for value in sweep.get(key, [])))
+        unknown = [value for value in values if value not in known]
+        if unknown:
+            allowed = ", ".join(known) or "none: this experiment does not sweep over it"
+            raise UserError(f"{key}={','.join(unknown)} is not part of this experiment: allowed are {allowed}")
 
 
 def _narrow(sweep: Sweep, narrowed: Sweep) -> Sweep:
-    for key, values in narrowed.items():
-        unknown = [value for value in values if value not in sweep.get(key, [])]
-        if unknown:
-            allowed = ", ".join(sweep.get(key, [])) or "none: this experiment does not sweep over it"
-            raise UserError(f"{key}={','.join(unknown)} is not part of this experiment: allowed are {allowed}")
-    return {key: narrowed.get(key, values) for key, values in sweep.items()}
+    return {key: [v for v in values if v in narrowed.get(key, values)] for key, values in sweep.items()}

@@ -70,13 +70,22 @@ def _member(cfg: DictConfig, seed: int, strength: float) -> Member:
             "heldout_images": cfg.budget.heldout_images,
         },
         "model": OmegaConf.to_container(cfg.model, resolve=True),
-        "regularizer": BASELINE if strength == 0.0 else regularizer,
+        "regularizer": regularizer,
         "task": OmegaConf.to_container(cfg.task, resolve=True),
         "budget": cfg.budget.name,
         "epochs": cfg.budget.epochs,
         "seed": seed,
     }
+    config = unregularized(config) if strength == 0.0 else config
     return Member(member_id(config), seed, strength, config)
+
+
+def unregularized(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of the baseline: no regularizer, and no penalty for early stopping to watch."""
+    task = config["task"]
+    if task.get("early_stopping"):
+        task = {**task, "early_stopping": {**task["early_stopping"], "watch": "base"}}
+    return {**config, "regularizer": BASELINE, "task": task}
 
 
 def _at_strength(cfg: DictConfig, strength: float) -> dict[str, Any]:

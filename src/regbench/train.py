@@ -3,7 +3,6 @@
 With `-m` it sweeps, under any Hydra launcher. Members that have a row are skipped, whatever launched them.
 """
 
-import base64
 import logging
 import os
 import sys
@@ -15,17 +14,16 @@ import torch
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
-from tqdm import tqdm
 
-from regbench.build import build, make_task
+from regbench.build import build, make_schedule
 from regbench.data import Splits, load_splits
 from regbench.data.sources import load_prepared
 from regbench.errors import UserError
 from regbench.jobs import Member, members
-from regbench.locks import lock
+from regbench.memory import keep_freed_memory
 from regbench.paths import CONFIGS
 from regbench.reports.store import Store
-from regbench.training import Checkpoint, Failed, fit
+from regbench.run import Run, stack_limit
 from regbench.training.provenance import provenance
 from regbench.training.tracking import Tracker
 
@@ -37,10 +35,12 @@ class MembersFailed(Exception):
 
 
 def train(cfg: DictConfig) -> None:
-    """Train the members of the job that have no row yet, one after the other."""
+    """Train the members of the job that have no row yet."""
     job = members(cfg)
+    stack_limit(cfg)
     store = Store(Path(cfg.paths.results))
     device = choose_device(cfg.device)
+    keep_freed_memory()
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     retried = store.failed_ids() if cfg.retry_failed else set()
@@ -52,102 +52,17 @@ def train(cfg: DictConfig) -> None:
     origin = provenance(device)  # now: the sources may change while this process trains
     data = load_data(cfg, device)
     for member in {member.strength: member for member in missing}.values():
-        build(member, data, device)  # a wrong placement or strength is said before any tracking or training
+        # A wrong placement, strength or task is said before any tracking or training.
+        training = build(member, data, device)
+        make_schedule(member, training.model)
+        training.task.check(training.model, data.train)
     tracker = start_tracker(cfg, missing)
-    rows: list[dict[str, Any]] = []
+    run = Run(cfg, data, device, tracker, store, origin, retried)
     try:
-        for member in missing:
-            with lock(checkpoint_path(cfg, member).with_suffix(".lock")) as mine:
-                if not mine:
-                    log.warning("%s is being trained by another process: skipped here", member.label)
-                elif member.id in retried or not store.has(member.id):
-                    rows.append(finish_member(member, cfg, data, device, tracker, store, origin))
+        run.train(missing)
     finally:
-        tracker.finish(rows)
-    report_failures(rows)
-
-
-def finish_member(
-    member: Member,
-    cfg: DictConfig,
-    data: Splits,
-    device: torch.device,
-    tracker: Tracker,
-    store: Store,
-    origin: dict[str, Any],
-) -> dict[str, Any]:
-    """Train a member, store its row, and only then drop its checkpoint; returns the row."""
-    checkpoint = Checkpoint(checkpoint_path(cfg, member), member.id, origin)
-    row = train_member(member, cfg, data, device, tracker, checkpoint)
-    row["provenance"] = {**origin, "seconds": seconds(row), "resumed_from": checkpoint.earlier}
-    store.write(row)
-    checkpoint.remove()
-    log.info("%s is %s", member.label, row["status"])
-    return row
-
-
-def train_member(
-    member: Member,
-    cfg: DictConfig,
-    data: Splits,
-    device: torch.device,
-    tracker: Tracker,
-    checkpoint: Checkpoint,
-) -> dict[str, Any]:
-    """Train one member, from its checkpoint where there is one; returns its row, provenance left out."""
-    model, regularizer, optimizer = build(member, data, device)
-    settings = member.config
-    task = make_task(settings["task"])
-    steps = -(-len(data.train) // settings["task"]["batch_size"])
-    status, reason, artifacts, epochs = "done", "", {}, []
-    with tqdm(total=steps * settings["epochs"], desc=member.label, unit="step", disable=not cfg.progress) as bar:
-
-        def on_epoch(record: dict[str, Any]) -> None:
-            bar.n = steps * record["epoch"]
-            bar.set_postfix_str(f"epoch {record['epoch']}, held-out {headline(record)}")
-            tracker.log_epoch(member_name(member), record)
-
-        try:
-            epochs = fit(
-                model,
-                regularizer,
-                task,
-                data,
-                optimizer,
-                epochs=settings["epochs"],
-                batch_size=settings["task"]["batch_size"],
-                seed=member.seed,
-                checkpoint=checkpoint,
-                on_epoch=on_epoch,
-                on_step=bar.update,
-            )
-            artifacts = regularizer.artifacts()
-            tracker.log_masks(member_name(member), artifacts)
-        except Failed as error:
-            status, reason, epochs = "failed", str(error), error.records
-            log.error("%s failed: %s", member.label, reason)
-    return {
-        "id": member.id,
-        "experiment": cfg.experiment_name,
-        "status": status,
-        "reason": reason,
-        "budget": settings["budget"],
-        "seed": member.seed,
-        "strength": member.strength,
-        "config": settings,
-        "epochs": epochs,
-        "artifacts": {name: pack_array(array) for name, array in artifacts.items()},
-    }
-
-
-def seconds(row: dict[str, Any]) -> float:
-    """Training and evaluation time of a row's epochs, those before a resume included."""
-    return round(sum(record["seconds"] for record in row["epochs"]), 3)
-
-
-def checkpoint_path(cfg: DictConfig, member: Member) -> Path:
-    """Where a member's checkpoint is kept until its row stands."""
-    return Path(cfg.paths.outputs) / "checkpoints" / f"{member.id}.pt"
+        tracker.finish(run.rows)
+    report_failures(run.rows)
 
 
 def load_data(cfg: DictConfig, device: torch.device) -> Splits:
@@ -174,23 +89,6 @@ def start_tracker(cfg: DictConfig, job: list[Member]) -> Tracker:
     name = f"{cfg.dataset.name}-{cfg.model.name}-{cfg.regularizer.name}-{cfg.budget.name}"
     folder = Path(cfg.paths.outputs)
     return Tracker(cfg.tracking.mode, cfg.tracking.project, folder, cfg.experiment_name, name, config)
-
-
-def member_name(member: Member) -> str:
-    """A member within its job."""
-    return f"seed{member.seed}-strength{member.strength:g}"
-
-
-def headline(record: dict[str, Any]) -> str:
-    """The first evaluation mode's held-out accuracy."""
-    return f"{100 * record['heldout']['full']['accuracy']:.2f} %"
-
-
-def pack_array(array: torch.Tensor) -> dict[str, Any]:
-    """An array (channels, rows, columns) in [0, 1] at 8 bits, for a row."""
-    flat = (array.flatten(1) * 255).round().to(torch.uint8)
-    text = base64.b64encode(flat.numpy().tobytes()).decode()
-    return {"shape": list(flat.shape), "grid": list(array.shape[1:]), "scale": 255, "uint8": text}
 
 
 def report_failures(rows: list[dict[str, Any]]) -> None:

@@ -35,7 +35,7 @@ def test_statistics_equal_numpys():
 def test_batches_are_normalised_channels_last_and_aligned_with_their_labels():
     dataset = tiny()
     splits = load_splits(dataset, train=20, heldout=10, split_seed=0, device=torch.device("cpu"))
-    images, targets = splits.train.take(torch.arange(20))
+    images, targets = splits.train.take(torch.arange(20)), splits.train.targets
     assert images.shape == (20, 1, 16, 16) and images.dtype == torch.float32
     assert abs(images.mean().item()) < 1e-3 and abs(images.std().item() - 1) < 1e-2
     chosen, _ = split_indices(36, 20, 10, seed=0)
@@ -48,5 +48,7 @@ def test_a_colour_batch_lies_in_channels_last_memory():
     images = torch.randint(0, 256, (8, 6, 6, 3), dtype=torch.uint8)
     from regbench.data import Batches
 
-    batch, _ = Batches(images, torch.zeros(8, dtype=torch.int64), *channel_statistics(images)).take(slice(0, 4))
-    assert batch.is_contiguous(memory_format=torch.channels_last)
+    batches = Batches(images, torch.zeros(8, dtype=torch.int64), *channel_statistics(images))
+    for batch in (batches.take(slice(0, 4)), batches.unit(slice(0, 4))):
+        assert batch.is_contiguous(memory_format=torch.channels_last)
+    assert 0 <= batch.min() and batch.max() <= 1

@@ -123,7 +123,7 @@ def test_a_260_wide_layer_underflows_to_a_constant_without_gradient_and_log_does
     for form in ("reciprocal", "log"):
         penalty = Entropy(1e-4, form=form, eps=1e-3)
         penalty.attach(layer, (1, 1, 784))
-        measured[form] = penalty.measurements()
+        measured[form] = penalty.penalty_measurements(layer)
     assert measured["reciprocal"]["penalty"] == pytest.approx(0.1, rel=1e-5)
     assert measured["reciprocal"]["gradient_norm"] == 0.0
     assert 0 < measured["log"]["gradient_norm"] < float("inf")
@@ -175,7 +175,7 @@ def test_gradient_norm_is_that_of_the_penalty():
     penalty.attach(model, (1, 8, 8))
     penalty.penalty(model).backward()
     norm = torch.stack([p.grad.norm() for p in model.parameters() if p.grad is not None]).norm().item()
-    assert penalty.measurements()["gradient_norm"] == pytest.approx(norm, rel=1e-5)
+    assert penalty.penalty_measurements(model)["gradient_norm"] == pytest.approx(norm, rel=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_sparsity_is_counted():
     model = network()
     penalty = NormPenalty(0.1, 1)
     penalty.attach(model, (1, 1, 2))
-    measured = penalty.measurements()
+    measured = penalty.penalty_measurements(model)
     assert measured["sparsity"] == pytest.approx(1 / 6) and measured["mean_weight"] == pytest.approx(10.5 / 6)
 
 

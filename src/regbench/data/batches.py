@@ -31,10 +31,13 @@ class Batches:
         height, width, channels = self.images.shape[1:]
         return channels, height, width
 
-    def take(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """The batch of these indices: float32 (B, C, H, W) in channels_last memory, and its targets."""
-        images = self.images[index].to(torch.float32).sub_(self.mean).div_(self.std)
-        return images.permute(0, 3, 1, 2), self.targets[index]
+    def take(self, index: Tensor | slice) -> Tensor:
+        """The standardised images of these indices: float32 (B, C, H, W) in channels_last memory."""
+        return self.images[index].to(torch.float32).sub_(self.mean).div_(self.std).permute(0, 3, 1, 2)
+
+    def unit(self, index: Tensor | slice) -> Tensor:
+        """The images of these indices, in [0, 1]: float32 (B, C, H, W) in channels_last memory."""
+        return self.images[index].to(torch.float32).div_(255).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The networks. Each names its *sites*: identity modules where an activation regularizer may stand."""
 
+from regbench.models.autoencoder import Autoencoder
 from regbench.models.cnn5 import CNN5
+from regbench.models.cnn_blocks import CNNBlocks
 
-__all__ = ["CNN5"]
+__all__ = ["CNN5", "Autoencoder", "CNNBlocks"]

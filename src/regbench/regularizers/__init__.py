@@ -2,12 +2,13 @@
 
 from regbench.regularizers.base import Regularizer, SiteLayers
 from regbench.regularizers.dropout import DropBlock2d, Dropout, SpatialDropout2d
-from regbench.regularizers.entropy import Entropy
+from regbench.regularizers.entropy import ConstantPenalty, Entropy
 from regbench.regularizers.norms import NormPenalty
 from regbench.regularizers.pb_edropout import PBEDropout2d
 from regbench.regularizers.random_patch import RandomPatch2d
 
 __all__ = [
+    "ConstantPenalty",
     "DropBlock2d",
     "Dropout",
     "Entropy",

@@ -6,7 +6,7 @@ and describe it in `configs/regularizer/<name>.yaml`: training and rows find it 
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +23,31 @@ class Regularizer:
 
     #: evaluation modes; every regularizer has "full", the network as it stands
     modes: tuple[str, ...] = ("full",)
+    #: of the penalty
+    strength: float = 0.0
 
     def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:
         """Place layers in the model; `input_shape` is (C, H, W) of one input."""
 
-    def penalty(self, model: nn.Module) -> Tensor | None:
-        """What is added to the loss of a step; None for nothing."""
+    def unit_penalty(self, model: nn.Module) -> Tensor | None:
+        """The penalty at strength 1, a function of the model's parameters alone; None for none."""
         return None
+
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        """What is added to the loss of a step: strength times the unit penalty; None for nothing."""
+        unit = self.unit_penalty(model)
+        return None if unit is None else self.strength * unit
+
+    def penalty_measurements(self, model: nn.Module) -> dict[str, float]:
+        """The penalty as it stands, the norm of its gradient, and what it is made of: read once an epoch."""
+        return {}
+
+    def has_no_gradient(self, steps: dict[str, float]) -> bool:
+        """Whether the penalty's gradient is exactly zero in float32 at all steps of which these are the measures.
+
+        A training without the penalty is then this one too, but for the penalty's value.
+        """
+        return False
 
     def set_mode(self, mode: str) -> None:
         """Choose the evaluation mode, one of `modes`."""
@@ -118,9 +136,16 @@ def _call_with_known(make: Callable[..., nn.Module], known: dict[str, object]) -
     return make(**{key: value for key, value in known.items() if key in asked})
 
 
-@torch.no_grad()
 def site_shapes(model: nn.Module, input_shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:
     """Shape of one sample's activation at each site: (C, H, W), or (features,) behind a dense layer."""
+    return input_shapes(model, dict(model.sites.items()), input_shape)
+
+
+@torch.no_grad()
+def input_shapes(
+    model: nn.Module, modules: Mapping[str, nn.Module], input_shape: tuple[int, int, int]
+) -> dict[str, tuple[int, ...]]:
+    """Shape of what enters each of these modules of the model for one sample, in the order in which they are called."""
     shapes: dict[str, tuple[int, ...]] = {}
 
     def note(name: str) -> Callable:
@@ -129,7 +154,7 @@ def site_shapes(model: nn.Module, input_shape: tuple[int, int, int]) -> dict[str
 
         return hook
 
-    handles = [module.register_forward_pre_hook(note(name)) for name, module in model.sites.items()]
+    handles = [module.register_forward_pre_hook(note(name)) for name, module in modules.items()]
     training = model.training
     model.eval()
     device = next(model.parameters()).device

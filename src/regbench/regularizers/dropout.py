@@ -17,7 +17,8 @@ Evidence
     results/tables/table1.md.
 """
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torchvision.ops import DropBlock2d as TorchvisionDropBlock2d
 
 from regbench.errors import UserError
@@ -30,18 +31,46 @@ def check_rate(p: float) -> float:
     return p
 
 
-class Dropout(nn.Dropout):
+class _OwnNoise:
+    """A dropout layer that may be given its noise, as where many members train at once: each draws its own.
+
+    `noise` is a buffer, empty where the layer draws for itself.
+    """
+
+    p: float
+    noise: Tensor
+
+    def draw(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
+        """Noise for an input of this shape, 0 or 1 / (1 - p): the numbers that the layer itself would draw."""
+        noise = torch.empty(self.noise_shape(shape), device=self.noise.device)
+        return noise.bernoulli_(1 - self.p, generator=generator).div_(1 - self.p)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.noise if self.training and self.noise.numel() else super().forward(x)
+
+
+class Dropout(_OwnNoise, nn.Dropout):
     """Each activation is dropped with probability p, any shape."""
 
     def __init__(self, p: float = 0.15):
         super().__init__(check_rate(p))
+        self.register_buffer("noise", torch.empty(0), persistent=False)
+
+    def noise_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """One number an activation."""
+        return shape
 
 
-class SpatialDropout2d(nn.Dropout2d):
+class SpatialDropout2d(_OwnNoise, nn.Dropout2d):
     """Each channel map of a sample is dropped with probability p, (N, C, H, W)."""
 
     def __init__(self, p: float = 0.15):
         super().__init__(check_rate(p))
+        self.register_buffer("noise", torch.empty(0), persistent=False)
+
+    def noise_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """One number a channel of a sample."""
+        return (*shape[:2], 1, 1)
 
 
 class DropBlock2d(TorchvisionDropBlock2d):

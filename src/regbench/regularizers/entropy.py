@@ -22,7 +22,7 @@ Deviations
     freshly initialised weights is about e^-139 and is 0 in float32. Its loss is then lambda / eps with no gradient,
     in exact arithmetic as here; `gradient_norm` is measured so that a run says so itself.
 Evidence
-    None yet.
+    results/tables/entropy-figures.md (autoencoders), results/tables/entropy-table1.md (small CNNs).
 """
 
 import math
@@ -36,6 +36,9 @@ from regbench.regularizers.base import Regularizer
 from regbench.regularizers.placement import choose_layers
 
 FORMS = ("log", "reciprocal")
+#: where e^(log eps - change) overflows in float32, the gradient of the dense reciprocal is exactly 0
+OVERFLOW = 89.0
+FAR_BELOW = -150.0
 
 
 def conv_entropy_change(weight: Tensor, map_size: tuple[int, int] | None = None) -> Tensor:
@@ -59,16 +62,29 @@ def conv_entropy_change(weight: Tensor, map_size: tuple[int, int] | None = None)
 
 
 def square_part(weight: Tensor) -> Tensor:
-    """The first n rows and columns, n = min(in, out): (out, in) -> (n, n)."""
-    if weight.dim() != 2 or weight.numel() == 0:
+    """The first n rows and columns, n = min(in, out): (..., out, in) -> (..., n, n)."""
+    if weight.dim() < 2 or weight.numel() == 0:
         raise UserError(f"weight of shape {tuple(weight.shape)} has no square part: allowed is (out, in), both above 0")
-    size = min(weight.shape)
-    return weight[:size, :size]
+    size = min(weight.shape[-2:])
+    return weight[..., :size, :size]
 
 
 def dense_entropy_change(weight: Tensor) -> Tensor:
-    """Change in entropy log|det W| of the square part W, (out, in) -> (), in nats (Theorem 3); -inf where singular."""
+    """Change in entropy log|det W| of the square part W, (..., out, in) -> (...), in nats (Theorem 3).
+
+    -inf where W is singular.
+    """
     return torch.linalg.slogdet(square_part(weight).float()).logabsdet
+
+
+def highest_entropy_change(weight: Tensor) -> Tensor:
+    """At least log|det W| of a dense layer's square part, (..., out, in) -> (...), in nats.
+
+    Far below what a reciprocal penalty can see, Hadamard's bound (the sum of log row lengths) stands for log|det W|:
+    it costs n^2 instead of n^3.
+    """
+    bound = square_part(weight).float().norm(dim=-1).log().sum(-1)
+    return bound if (bound < FAR_BELOW).all() else dense_entropy_change(weight)
 
 
 def entropy_loss(weight: Tensor, form: str = "reciprocal", eps: float = 1e-3) -> Tensor:
@@ -126,13 +142,19 @@ class Entropy(Regularizer):
                     f"convolution's filters; its weight is {tuple(layer.weight.shape)}"
                 )
 
-    def penalty(self, model: nn.Module) -> Tensor:
-        return self._total()
+    def unit_penalty(self, model: nn.Module) -> Tensor:
+        return torch.stack(list(self._losses())).sum()
 
-    def measurements(self) -> dict[str, float]:
+    def has_no_gradient(self, steps: dict[str, float]) -> bool:
+        if self.form != "reciprocal":
+            return False
+        seen = [steps.get(f"{name}/highest_entropy_change", math.inf) for name in self.layers]
+        return all(change < math.log(self.eps) - OVERFLOW for change in seen)
+
+    def penalty_measurements(self, model: nn.Module) -> dict[str, float]:
         """The penalty, the norm of its gradient, and the mean change in entropy of each placed layer."""
         weights = [layer.weight for layer in self.layers.values()]
-        penalty = self._total()
+        penalty = self.penalty(model)
         gradients = torch.autograd.grad(penalty, weights)
         norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
         values = {"penalty": penalty.item(), "gradient_norm": norm.item()}
@@ -143,14 +165,34 @@ class Entropy(Regularizer):
                 values[f"{name}/entropy_change"] = change.item()
         return values
 
-    def _total(self) -> Tensor:
-        return self.strength * torch.stack(list(self._losses())).sum()
-
     def _losses(self) -> Iterator[Tensor]:
         for name, layer in self.layers.items():
             loss = entropy_loss(layer.weight, self.form, self.eps)
             factor = torch.as_tensor(self.layer_strengths.get(name, 1.0), dtype=loss.dtype, device=loss.device)
             yield (loss * (factor[:, None] if factor.dim() else factor)).sum()
+
+
+class ConstantPenalty(Regularizer):
+    """The control: what a reciprocal penalty is where |.| is 0, strength / eps, and no gradient at all.
+
+    Whatever it changes, it changes through the early stopping that watches a loss in float32.
+    """
+
+    def __init__(self, strength: float, eps: float = 1e-3):
+        _check_form("reciprocal", eps)
+        if not math.isfinite(strength):
+            raise UserError(f"strength={strength} is not allowed: a finite number")
+        self.strength, self.eps = strength, eps
+
+    def unit_penalty(self, model: nn.Module) -> Tensor:
+        return torch.tensor(1.0 / self.eps, device=next(model.parameters()).device)
+
+    def has_no_gradient(self, steps: dict[str, float]) -> bool:
+        return True
+
+    def penalty_measurements(self, model: nn.Module) -> dict[str, float]:
+        """The penalty; its gradient is 0 by construction."""
+        return {"penalty": self.penalty(model).item(), "gradient_norm": 0.0}
 
 
 def _check_form(form: str, eps: float) -> None:

@@ -48,21 +48,21 @@ class NormPenalty(Regularizer):
         if power not in (1, 2):
             raise UserError(f"power={power} is not allowed: allowed are 1, 2")
         self.strength, self.power, self.placement = strength, power, placement
-        self.weights: list[Tensor] = []
+        self.layers: list[nn.Module] = []
 
     def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:
-        self.weights = [layer.weight for layer in choose_layers(model, self.placement).values()]
+        self.layers = list(choose_layers(model, self.placement).values())
 
-    def penalty(self, model: nn.Module) -> Tensor:
-        return self.strength * norm_penalty(self.weights, self.power)
+    def unit_penalty(self, model: nn.Module) -> Tensor:
+        return norm_penalty([layer.weight for layer in self.layers], self.power)
 
-    def measurements(self) -> dict[str, float]:
+    def penalty_measurements(self, model: nn.Module) -> dict[str, float]:
         """The penalty, the mean |w|, and the share of weights below a thousandth of it (sparsity)."""
         with torch.no_grad():
-            sizes = torch.cat([weight.flatten() for weight in self.weights]).abs()
+            sizes = torch.cat([layer.weight.flatten() for layer in self.layers]).abs()
             mean = sizes.mean()
             return {
-                "penalty": self.penalty(None).item(),
+                "penalty": self.penalty(model).item(),
                 "mean_weight": mean.item(),
                 "sparsity": (sizes < 1e-3 * mean).float().mean().item(),
             }

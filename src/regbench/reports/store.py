@@ -55,6 +55,14 @@ class Store:
         """Whether a row of this id lies anywhere in the store."""
         return row_id in self.ids()
 
+    def find(self, row_id: str) -> Row | None:
+        """The row of this id, wherever it lies; None where there is none."""
+        if not self.has(row_id):
+            return None
+        for path in self.runs.glob(f"*/{row_id}.json"):
+            return _parse(path.read_text(), str(path))
+        return next((row for row in self.rows() if row["id"] == row_id), None)
+
     def failed_ids(self) -> set[str]:
         """Ids of the members whose row says that they failed."""
         return {row["id"] for row in self.rows() if row["status"] == "failed"}

@@ -1,7 +1,9 @@
-"""Training: the task (what is minimised and measured), the loop, its checkpoints and its mirror in W&B."""
+"""Training: the task (what is minimised and measured), the loops, their checkpoints and their mirror in W&B."""
 
 from regbench.training.checkpoint import Checkpoint
-from regbench.training.loop import Failed, fit
-from regbench.training.task import Classify
+from regbench.training.loop import Failed, Training, fit
+from regbench.training.schedule import Schedule
+from regbench.training.stacked import fit_stacked
+from regbench.training.task import Classify, Reconstruct, Task
 
-__all__ = ["Checkpoint", "Classify", "Failed", "fit"]
+__all__ = ["Checkpoint", "Classify", "Failed", "Reconstruct", "Schedule", "Task", "Training", "fit", "fit_stacked"]

@@ -29,14 +29,23 @@ class Checkpoint:
         self.origin = {key: (origin or {}).get(key) for key in ("code", "device", "threads")}
         self.earlier: list[dict[str, Any]] = []
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, epochs: list[dict[str, Any]]) -> None:
-        """Write to a temporary name, then move: a kill leaves the previous checkpoint."""
+    def save(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        epochs: list[dict[str, Any]],
+        noise: torch.Generator | None = None,
+    ) -> None:
+        """Write to a temporary name, then move: a kill leaves the previous checkpoint.
+
+        `noise` is the member's own generator; without one the state of torch's own is kept.
+        """
         state = {
             "member": self.member,
             "origins": [*self.earlier, self.origin],
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
-            "random": _random_state(model),
+            "random": _random_state(model, noise),
             "epochs": epochs,
         }
         partial = self.path.with_suffix(f".{os.getpid()}.partial")
@@ -52,7 +61,9 @@ class Checkpoint:
                 f"checkpoint {self.path} cannot be written ({error}): make room or set paths.outputs"
             ) from error
 
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
+    def load(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, noise: torch.Generator | None = None
+    ) -> list[dict[str, Any]]:
         """Restore everything and return the finished epochs' records; an empty list where there is no checkpoint.
 
         Raises:
@@ -84,7 +95,7 @@ class Checkpoint:
         try:
             model.load_state_dict(state["model"])
             optimizer.load_state_dict(state["optimizer"])
-            _restore_random_state(model, state["random"])
+            _restore_random_state(model, state["random"], noise)
             epochs = state["epochs"]
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
@@ -109,14 +120,20 @@ def _device(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
-def _random_state(model: nn.Module) -> dict[str, torch.Tensor]:
+def _random_state(model: nn.Module, noise: torch.Generator | None) -> dict[str, torch.Tensor]:
+    if noise is not None:
+        return {noise.device.type: noise.get_state()}
     states = {"cpu": torch.get_rng_state()}
     if _device(model).type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(_device(model))
     return states
 
 
-def _restore_random_state(model: nn.Module, states: dict[str, torch.Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
+def _restore_random_state(model: nn.Module, states: dict[str, torch.Tensor], noise: torch.Generator | None) -> None:
+    if noise is not None:
+        noise.set_state(states[noise.device.type])
+        return
+    if "cpu" in states:
+        torch.set_rng_state(states["cpu"])
     if "cuda" in states and _device(model).type == "cuda":
         torch.cuda.set_rng_state(states["cuda"], _device(model))

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 
 from regbench.data import Batches, Splits
 from regbench.regularizers import Regularizer
+from regbench.regularizers.entropy import dense_entropy_change, highest_entropy_change
 from regbench.training.checkpoint import Checkpoint
-from regbench.training.task import Classify
+from regbench.training.schedule import Schedule
+from regbench.training.task import Sums, Task
 
 Record = dict[str, Any]
 
@@ -24,48 +27,76 @@ class Failed(Exception):
         self.records = records
 
 
+@dataclass
+class Training:
+    """One member in training: what is trained, its seed and the records of its finished epochs.
+
+    `noise` is the generator of its layers where it trains among others; None: torch's own.
+    """
+
+    model: nn.Module
+    regularizer: Regularizer
+    task: Task
+    optimizer: torch.optim.Optimizer
+    seed: int
+    checkpoint: Checkpoint
+    input_shape: tuple[int, int, int]
+    noise: torch.Generator | None = None
+    records: list[Record] = field(default_factory=list)
+
+    def resume(self) -> None:
+        """Go to where the checkpoint left off, if there is one."""
+        self.records = self.checkpoint.load(self.model, self.optimizer, self.noise)
+
+    def end_epoch(self, data: Splits, train: dict[str, float], steps: dict[str, float], seconds: float) -> Record:
+        """Evaluate, measure, record and save; `seconds` is the time that the epoch's steps took.
+
+        Raises:
+            Failed: a number of the epoch is not finite.
+        """
+        start = time.perf_counter()
+        measures = {"train": self.regularizer.measurements() | self.regularizer.penalty_measurements(self.model)}
+        record: Record = {"epoch": len(self.records) + 1, "train": train, "measures": measures}
+        record |= evaluate(self.model, self.regularizer, self.task, data, measures)
+        if steps:
+            measures["steps"] = steps
+        for place, value in numbers(record):
+            if not math.isfinite(value):
+                raise Failed(f"{place} became {value} in epoch {record['epoch']}", self.records)
+        record["seconds"] = round(seconds + time.perf_counter() - start, 3)
+        self.records.append(record)
+        self.checkpoint.save(self.model, self.optimizer, self.records, self.noise)
+        return record
+
+
 def fit(
-    model: nn.Module,
-    regularizer: Regularizer,
-    task: Classify,
+    training: Training,
     data: Splits,
-    optimizer: torch.optim.Optimizer,
-    *,
-    epochs: int,
-    batch_size: int,
-    seed: int,
-    checkpoint: Checkpoint,
+    schedule: Schedule,
     on_epoch: Callable[[Record], None] = lambda record: None,
     on_step: Callable[[], None] = lambda: None,
 ) -> list[Record]:
-    """Train to the last epoch, from the checkpoint where there is one; returns every epoch's record.
+    """Train until the schedule ends it, from the checkpoint where there is one; returns every epoch's record.
 
-    A record: `epoch` (from 1), `train` {loss, accuracy} as running means with the regularizer at work, `heldout` and
+    A record: `epoch` (from 1), `train` {loss, ...} as running means with the regularizer at work, `heldout` and
     `test` by evaluation mode, `measures` of the regularizer by phase, `seconds`.
 
     Raises:
         Failed: a loss is not finite any more, in training or evaluation, or memory ran out.
     """
-    records = checkpoint.load(model, optimizer)
-    for epoch in range(len(records) + 1, epochs + 1):
-        start = time.perf_counter()
-        order = data_order(len(data.train), seed, epoch)
+    training.resume()
+    while not schedule.ended(training.records):
+        start, epoch = time.perf_counter(), len(training.records) + 1
         try:
-            train = train_epoch(model, regularizer, task, data.train, optimizer, order.split(batch_size), on_step)
-            record: Record = {"epoch": epoch, "train": train, "measures": {"train": regularizer.measurements()}}
-            record |= evaluate(model, regularizer, task, data, record["measures"])
+            train, steps = train_epoch(training, data.train, schedule, epoch, on_step)
+            record = training.end_epoch(data, train, steps, time.perf_counter() - start)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            raise Failed(f"out of memory in epoch {epoch}: {str(error).splitlines()[0]}", records) from error
-        for place, value in numbers(record):
-            if not math.isfinite(value):
-                raise Failed(f"{place} became {value} in epoch {epoch}", records)
-        record["seconds"] = round(time.perf_counter() - start, 3)
-        records.append(record)
-        checkpoint.save(model, optimizer, records)
+            reason = str(error).splitlines()[0]
+            raise Failed(f"out of memory in epoch {epoch}: {reason}", training.records) from error
         on_epoch(record)
-    return records
+    return training.records
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -88,35 +119,54 @@ def data_order(size: int, seed: int, epoch: int) -> Tensor:
 
 
 def train_epoch(
-    model: nn.Module,
-    regularizer: Regularizer,
-    task: Classify,
-    data: Batches,
-    optimizer: torch.optim.Optimizer,
-    order: tuple[Tensor, ...],
-    on_step: Callable[[], None],
-) -> dict[str, float]:
-    """One pass over the batches of `order`; mean loss (penalty left out) and accuracy over the images."""
+    training: Training, data: Batches, schedule: Schedule, epoch: int, on_step: Callable[[], None]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """One pass over the images; mean loss (penalty left out) and counts, and what was followed over the steps."""
+    model, regularizer, task, optimizer = training.model, training.regularizer, training.task, training.optimizer
+    layers = {name: model.get_submodule(name) for name in schedule.follow}
     model.train()
-    loss_sum = torch.zeros((), dtype=torch.float64, device=data.targets.device)
-    right = torch.zeros((), dtype=torch.int64, device=data.targets.device)
-    for index in order:
-        images, targets = data.take(index.to(data.targets.device))
+    sums, followed = Sums(), Followed()
+    for index in data_order(len(data), training.seed, epoch).split(schedule.batch_size):
+        inputs, targets = task.batch(data, index.to(data.targets.device))
+        followed.see({name: layer.weight for name, layer in layers.items()})
         optimizer.zero_grad(set_to_none=True)
-        output = model(images)
+        output = model(inputs)
         loss = task.loss(output, targets)
         penalty = regularizer.penalty(model)
         (loss if penalty is None else loss + penalty).backward()
+        if schedule.clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
         optimizer.step()
-        loss_sum += loss.detach() * len(targets)
-        right += task.correct(output.detach(), targets)
+        sums.add(loss, task.counted(output.detach(), targets), len(targets))
         on_step()
-    images_seen = sum(len(index) for index in order)
-    return {"loss": loss_sum.item() / images_seen, "accuracy": right.item() / images_seen}
+    followed.see({name: layer.weight for name, layer in layers.items()})
+    return sums.means(), {name: value.item() for name, value in followed.values().items()}
+
+
+class Followed:
+    """The change in entropy of dense layers, now and at its highest, of one member (out, in) or many (..., out, in)."""
+
+    def __init__(self) -> None:
+        self.weights: dict[str, Tensor] = {}
+        self.highest: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def see(self, weights: dict[str, Tensor]) -> None:
+        """The weights at which a step's gradient is taken, or those after the last step."""
+        self.weights = weights
+        for name, weight in weights.items():
+            now = highest_entropy_change(weight)
+            self.highest[name] = torch.maximum(self.highest[name], now) if name in self.highest else now
+
+    @torch.no_grad()
+    def values(self) -> dict[str, Tensor]:
+        """By `<layer>/entropy_change`, the last, and `<layer>/highest_entropy_change`, or a bound of it."""
+        changes = {f"{name}/entropy_change": dense_entropy_change(weight) for name, weight in self.weights.items()}
+        return changes | {f"{name}/highest_entropy_change": value for name, value in self.highest.items()}
 
 
 def evaluate(
-    model: nn.Module, regularizer: Regularizer, task: Classify, data: Splits, measures: dict[str, dict]
+    model: nn.Module, regularizer: Regularizer, task: Task, data: Splits, measures: dict[str, dict]
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Held-out and test metrics in every evaluation mode; what the regularizer counted goes into `measures`."""
     model.eval()

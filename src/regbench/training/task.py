@@ -5,29 +5,114 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regbench.data import Batches
+from regbench.errors import UserError
 
 EVALUATION_BATCH = 128  # images at once without gradients: small enough for the caches; it does not change results
 
 
-class Classify:
-    """Cross entropy (nats) and accuracy (a fraction)."""
+class Task:
+    """What all tasks share. A task is told how to read a batch, its loss, and what else to count."""
+
+    def batch(self, data: Batches, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Inputs (B, C, H, W) and targets of the images at these indices."""
+        raise NotImplementedError
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Mean loss of a batch: (B, classes) logits, (B,) labels -> ()."""
-        return F.cross_entropy(output, target)
+        """Mean loss of a batch, ()."""
+        raise NotImplementedError
 
-    def correct(self, output: Tensor, target: Tensor) -> Tensor:
-        """How many are right, an int64 () on the device."""
-        return (output.argmax(-1) == target).sum()
+    def counted(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Sums over a batch of what is measured beside the loss, each a () on the device."""
+        return {}
+
+    @torch.no_grad()
+    def check(self, model: nn.Module, data: Batches) -> None:
+        """Raise UserError where the model's output is none of this task's."""
+        inputs, _ = self.batch(data, slice(0, 2))
+        training = model.training
+        shape = tuple(model.eval()(inputs).shape)
+        model.train(training)
+        if not self.fits(shape, tuple(inputs.shape)):
+            raise UserError(
+                f"task={type(self).__name__.lower()} does not fit model={type(model).__name__.lower()}, which makes "
+                f"{shape} of {tuple(inputs.shape)}: allowed is an output of {self.output}"
+            )
+
+    #: what an output is, in words
+    output: str
+
+    def fits(self, output: tuple[int, ...], inputs: tuple[int, ...]) -> bool:
+        """Whether an output of this shape is one of this task's."""
+        raise NotImplementedError
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, data: Batches) -> dict[str, float]:
-        """Mean loss and accuracy over a split; the model's mode is the caller's to set."""
-        loss = torch.zeros((), dtype=torch.float64, device=data.targets.device)
-        right = torch.zeros((), dtype=torch.int64, device=data.targets.device)
+        """Mean loss and means of what is counted, over a split; the model's mode is the caller's to set."""
+        sums = Sums()
         for start in range(0, len(data), EVALUATION_BATCH):
-            images, targets = data.take(slice(start, start + EVALUATION_BATCH))
-            output = model(images)
-            loss += F.cross_entropy(output, targets, reduction="sum")
-            right += self.correct(output, targets)
-        return {"loss": loss.item() / len(data), "accuracy": right.item() / len(data)}
+            inputs, targets = self.batch(data, slice(start, start + EVALUATION_BATCH))
+            output = model(inputs)
+            sums.add(self.loss(output, targets), self.counted(output, targets), len(targets))
+        return sums.means()
+
+
+class Classify(Task):
+    """Cross entropy (nats) and accuracy (a fraction)."""
+
+    output = "(N, classes)"
+
+    def fits(self, output: tuple[int, ...], inputs: tuple[int, ...]) -> bool:
+        return len(output) == 2
+
+    def batch(self, data: Batches, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Standardised images and int64 labels (B,)."""
+        return data.take(index), data.targets[index]
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """(B, classes) logits, (B,) labels -> ()."""
+        return F.cross_entropy(output, target)
+
+    def counted(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """How many are right."""
+        return {"accuracy": (output.argmax(-1) == target).sum()}
+
+
+class Reconstruct(Task):
+    """Mean squared error between an image in [0, 1] and what the network makes of it."""
+
+    output = "the input's shape"
+
+    def fits(self, output: tuple[int, ...], inputs: tuple[int, ...]) -> bool:
+        return output == inputs
+
+    def batch(self, data: Batches, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Images in [0, 1], twice: (B, C, H, W)."""
+        images = data.unit(index)
+        return images, images
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """(B, C, H, W) twice -> (), the mean over all pixels and channels."""
+        return F.mse_loss(output, target)
+
+
+class Sums:
+    """Running sums of a loss and of counts over batches, in float64 on the device; `means` reads them once."""
+
+    def __init__(self) -> None:
+        self.images = 0
+        self.totals: dict[str, Tensor] = {}
+
+    def add(self, loss: Tensor, counted: dict[str, Tensor], images: int) -> None:
+        """A batch's mean loss and counts: each () or, for several members at once, (members,)."""
+        self.images += images
+        for name, value in {"loss": loss.detach().double() * images, **counted}.items():
+            self.totals[name] = self.totals[name] + value if name in self.totals else value
+
+    def means(self) -> dict[str, float]:
+        """The means over all images, as numbers."""
+        return {name: total.item() / self.images for name, total in self.totals.items()}
+
+    def means_of(self, members: int) -> list[dict[str, float]]:
+        """The means of each member."""
+        columns = {name: total.tolist() for name, total in self.totals.items()}
+        return [{name: values[i] / self.images for name, values in columns.items()} for i in range(members)]

@@ -1,0 +1,207 @@
+"""A job at work: each of its members trained, alone or with others, and its row stored."""
+
+import base64
+import contextlib
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from regbench.build import build, make_schedule
+from regbench.data import Splits
+from regbench.errors import UserError
+from regbench.jobs import Member, member_id, unregularized
+from regbench.locks import lock
+from regbench.reports.store import Store
+from regbench.sharing import records_from
+from regbench.training import Checkpoint, Failed, Training, fit, fit_stacked
+from regbench.training.loop import Record
+from regbench.training.stacked import best_size, why_not
+from regbench.training.tracking import Tracker
+
+log = logging.getLogger("regbench")
+
+
+@dataclass
+class Run:
+    """What all members of a job share, and the rows that it has stored so far.
+
+    `retried`: ids of members that are trained although they have a row.
+    """
+
+    cfg: DictConfig
+    data: Splits
+    device: torch.device
+    tracker: Tracker
+    store: Store
+    origin: dict[str, Any]
+    retried: set[str] = field(default_factory=set)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def train(self, job: list[Member]) -> None:
+        """Train the members: those of strength 0 first, as one training may serve others with them."""
+        for baselines in (True, False):
+            chosen = [member for member in job if (member.strength == 0.0) is baselines and not self.serve(member)]
+            size = self.size(chosen)
+            if size == 1:
+                for member in chosen:
+                    self.alone(member)
+            else:
+                for start in range(0, len(chosen), size):
+                    self.together(chosen[start : start + size])
+
+    def serve(self, member: Member) -> bool:
+        """Store the member's row from its baseline's where one training is both; whether it was so."""
+        config = unregularized(member.config)
+        baseline = None if config == member.config else self.store.find(member_id(config))
+        if baseline is None:
+            return False
+        training = build(member, self.data, self.device)
+        records = records_from(baseline, training, make_schedule(member, training.model))
+        if records is None:
+            return False
+        for record in records:
+            self.tracker.log_epoch(member_name(member), record)
+        training.records = records
+        self.finish(member, training, None, {"served_by": baseline["id"]})
+        return True
+
+    def size(self, job: list[Member]) -> int:
+        """How many of these members to train at once; 1: the plain loop."""
+        most = stack_limit(self.cfg)
+        if most == 1 or len(job) < 2:
+            return 1
+        trainings = [self.begin(member, own_noise=True) for member in job]
+        reason = why_not(trainings[0])
+        if reason is not None:
+            log.info("the members are trained one by one: %s", reason)
+            return 1
+        return most or best_size(trainings, self.data, make_schedule(job[0], trainings[0].model))
+
+    def alone(self, member: Member) -> None:
+        """One member to its end, unless another process trains it."""
+        with self.taken([member]) as mine:
+            for member in mine:
+                training = self.begin(member)
+                schedule = make_schedule(member, training.model)
+                failure = None
+                with self.bar(schedule, 1, member.label) as (bar, on_epoch):
+                    try:
+                        fit(training, self.data, schedule, lambda record: on_epoch(member, record), bar.update)
+                    except Failed as error:
+                        failure = error
+                self.finish(member, training, failure, {})
+
+    def together(self, job: list[Member]) -> None:
+        """These members at once, without those that another process trains."""
+        with self.taken(job) as mine:
+            if not mine:
+                return
+            trainings = [self.begin(member, own_noise=True) for member in mine]
+            owner = {id(training): member for training, member in zip(trainings, mine, strict=True)}
+            schedule = make_schedule(mine[0], trainings[0].model)
+            with self.bar(schedule, len(mine), f"{mine[0].label} and {len(mine) - 1} more") as (bar, on_epoch):
+
+                def note(training: Training, record: Record) -> None:
+                    on_epoch(owner[id(training)], record)
+
+                for training, failure in fit_stacked(trainings, self.data, schedule, note, bar.update):
+                    self.finish(owner[id(training)], training, failure, {"stacked": len(mine)})
+
+    def begin(self, member: Member, own_noise: bool = False) -> Training:
+        """The member before its first step, with its checkpoint."""
+        checkpoint = Checkpoint(checkpoint_path(self.cfg, member), member.id, self.origin)
+        return build(member, self.data, self.device, checkpoint, own_noise)
+
+    @contextlib.contextmanager
+    def taken(self, job: list[Member]):
+        """Hold the locks of those members that no other process trains, or has just finished; yields them."""
+        with contextlib.ExitStack() as locks:
+            mine = []
+            for member in job:
+                if not locks.enter_context(lock(checkpoint_path(self.cfg, member).with_suffix(".lock"))):
+                    log.warning("%s is being trained by another process: skipped here", member.label)
+                elif member.id in self.retried or not self.store.has(member.id):
+                    mine.append(member)
+            yield mine
+
+    @contextlib.contextmanager
+    def bar(self, schedule: Any, at_once: int, label: str):
+        """A progress bar over the steps, and what to call after an epoch."""
+        steps = -(-len(self.data.train) // schedule.batch_size)
+        finished: dict[str, int] = {}
+        with tqdm(total=steps * schedule.epochs * at_once, desc=label, unit="step", disable=not self.cfg.progress) as bar:
+
+            def on_epoch(member: Member, record: Record) -> None:
+                finished[member.id] = record["epoch"]
+                bar.n = steps * sum(finished.values())
+                bar.set_postfix_str(f"epoch {record['epoch']}, held-out {headline(record)}")
+                self.tracker.log_epoch(member_name(member), record)
+
+            yield bar, on_epoch
+
+    def finish(self, member: Member, training: Training, failure: Failed | None, how: dict[str, Any]) -> None:
+        """Store the member's row, and only then drop its checkpoint."""
+        if failure is not None:
+            log.error("%s failed: %s", member.label, failure)
+        artifacts = {} if failure is not None else training.regularizer.artifacts()
+        self.tracker.log_masks(member_name(member), artifacts)
+        row = {
+            "id": member.id,
+            "experiment": self.cfg.experiment_name,
+            "status": "done" if failure is None else "failed",
+            "reason": "" if failure is None else str(failure),
+            "budget": member.config["budget"],
+            "seed": member.seed,
+            "strength": member.strength,
+            "config": member.config,
+            "epochs": training.records,
+            "artifacts": {name: pack_array(array) for name, array in artifacts.items()},
+        }
+        earlier = {"resumed_from": training.checkpoint.earlier}
+        row["provenance"] = {**self.origin, "seconds": seconds(training.records), **earlier, **how}
+        self.store.write(row)
+        training.checkpoint.remove()
+        self.rows.append(row)
+        log.info("%s is %s", member.label, row["status"])
+
+
+def stack_limit(cfg: DictConfig) -> int | None:
+    """The most members to train at once, 1 for stack=off, None for stack=auto."""
+    if cfg.stack in ("auto", "off"):
+        return None if cfg.stack == "auto" else 1
+    if not isinstance(cfg.stack, int) or isinstance(cfg.stack, bool) or cfg.stack < 1:
+        raise UserError(f"stack={cfg.stack} is not allowed: allowed are auto, off, or a number of members, 1 or more")
+    return cfg.stack
+
+
+def checkpoint_path(cfg: DictConfig, member: Member) -> Path:
+    """Where a member's checkpoint is kept until its row stands."""
+    return Path(cfg.paths.outputs) / "checkpoints" / f"{member.id}.pt"
+
+
+def seconds(records: list[Record]) -> float:
+    """Training and evaluation time of these epochs, those before a resume included."""
+    return round(sum(record["seconds"] for record in records), 3)
+
+
+def member_name(member: Member) -> str:
+    """A member within its job."""
+    return f"seed{member.seed}-strength{member.strength:g}"
+
+
+def headline(record: Record) -> str:
+    """The first evaluation mode's held-out accuracy, or its loss where there is none."""
+    metrics = record["heldout"]["full"]
+    return f"{100 * metrics['accuracy']:.2f} %" if "accuracy" in metrics else f"loss {metrics['loss']:.5f}"
+
+
+def pack_array(array: torch.Tensor) -> dict[str, Any]:
+    """An array (channels, rows, columns) in [0, 1] at 8 bits, for a row."""
+    flat = (array.flatten(1) * 255).round().to(torch.uint8)
+    text = base64.b64encode(flat.numpy().tobytes()).decode()
+    return {"shape": list(flat.shape), "grid": list(array.shape[1:]), "scale": 255, "uint8": text}

@@ -1,0 +1,32 @@
+"""One training for several members: where a penalty's gradient is exactly zero, only the loss that is watched differs.
+
+A reciprocal penalty on a wide dense layer is such a constant: the determinant underflows. The unregularized training with
+the same seed is then the member's own, number for number, up to the epoch at which the member stops.
+"""
+
+from typing import Any
+
+from regbench.training import Schedule, Training
+
+
+def records_from(baseline: dict[str, Any], training: Training, schedule: Schedule) -> list[dict[str, Any]] | None:
+    """A member's records, from the row of its baseline; None where it has to be trained.
+
+    Args:
+        baseline: the row of the unregularized member with the same seed.
+        training: the member, before its first step.
+    """
+    if baseline["status"] != "done":
+        return None
+    constant = training.regularizer.penalty_measurements(training.model)
+    records: list[dict[str, Any]] = []
+    for record in baseline["epochs"]:
+        steps = record["measures"].get("steps", {})
+        if not training.regularizer.has_no_gradient(steps):
+            return None
+        penalty = {name: steps.get(name, value) for name, value in constant.items()}
+        measures = {**record["measures"], "train": {**record["measures"]["train"], **penalty}}
+        records.append({**record, "measures": measures})
+        if schedule.ended(records):
+            return records
+    return None
