@@ -52,7 +52,9 @@ def members(cfg: DictConfig) -> list[Member]:
     strengths = [cfg.regularizer.strength] if cfg.strengths is None else cfg.strengths
     strengths = _checked_list("strengths", strengths, _is_number, "different finite numbers")
     _check_numbers(cfg)
-    return [_member(cfg, seed, float(strength)) for seed in seeds for strength in strengths]
+    if not _is_seed(cfg.seed_offset):
+        raise UserError(f"seed_offset={cfg.seed_offset} is not allowed: an integer from 0")
+    return [_member(cfg, seed + cfg.seed_offset, float(strength)) for seed in seeds for strength in strengths]
 
 
 def _member(cfg: DictConfig, seed: int, strength: float) -> Member:

@@ -11,8 +11,8 @@ def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> d
     """The dense and convolutional layers of a placement, by name, in forward order.
 
     Args:
-        placement: "first", "all", an index, a name, or a list of indices and names; the order is that in which the
-            model lists its modules.
+        placement: "first", "all", "convolutions" (all of these), an index, a name, or a list of indices and names;
+            the order is that in which the model lists its modules.
 
     Raises:
         UserError: a name or index that matches no layer, or none at all.
@@ -23,6 +23,8 @@ def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> d
         raise UserError("placement: this model has no dense or convolutional layer")
     if placement == "all":
         return layers
+    if placement == "convolutions":
+        placement = [name for name, layer in layers.items() if isinstance(layer, nn.Conv2d)]
     wanted = [placement] if isinstance(placement, str | int) else list(placement)
     if not wanted:
         raise UserError("placement=[] names no layer: use regularizer=none for none")
@@ -38,5 +40,5 @@ def _layer_name(key: str | int, names: list[str]) -> str:
     if key in names:
         return key
     raise UserError(
-        f"placement={key} matches no layer: allowed are first, all, 0 to {len(names) - 1}, or {', '.join(names)}"
+        f"placement={key} matches no layer: allowed are first, all, convolutions, 0 to {len(names) - 1}, or {', '.join(names)}"
     )
