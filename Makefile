@@ -49,7 +49,8 @@ lint: $(READY) ## style of the sources
 	@$(VENV)/bin/ruff check src scripts tests && $(VENV)/bin/ruff format --check src scripts tests
 
 NARROWED = --budget $(BUDGET) --workers $(WORKERS) $(if $(DATASETS),--datasets $(DATASETS)) \
-    $(if $(SEEDS),--seeds $(SEEDS)) $(if $(REGULARIZERS),--regularizers $(REGULARIZERS))
+    $(if $(SEEDS),--seeds $(SEEDS)) $(if $(REGULARIZERS),--regularizers $(REGULARIZERS)) \
+    $(if $(ONLY),--only '$(ONLY)')
 
 .PHONY: reproduce-table1
 reproduce-table1: $(READY) ## PB-EDropout's Table 1; narrow with DATASETS=mnist BUDGET=paper SEEDS=5 REGULARIZERS=none,dropout
@@ -58,6 +59,18 @@ reproduce-table1: $(READY) ## PB-EDropout's Table 1; narrow with DATASETS=mnist 
 .PHONY: reproduce-sensitivity
 reproduce-sensitivity: $(READY) ## PB-EDropout under other values of the settings that its paper leaves out
 	@$(PY) scripts/reproduce.py sensitivity $(NARROWED)
+
+.PHONY: reproduce-entropy-figures
+reproduce-entropy-figures: $(READY) ## the entropy paper's Figures 3 to 6, autoencoders; narrow with ONLY=model.width=20,60
+	@$(PY) scripts/reproduce.py entropy-figures $(NARROWED)
+
+.PHONY: reproduce-entropy-table1
+reproduce-entropy-table1: $(READY) ## the entropy paper's Table 1, small CNNs; narrow with ONLY=model.widths=[32],[32,32]
+	@$(PY) scripts/reproduce.py entropy-table1 $(NARROWED)
+
+.PHONY: entropy-map
+entropy-map: $(READY) ## change in entropy per layer of NETWORK=vgg16 (or resnet50), from torchvision or WEIGHTS=file
+	@$(PY) scripts/entropy_maps.py $(or $(NETWORK),vgg16) $(if $(WEIGHTS),--weights $(WEIGHTS))
 
 .PHONY: data
 data: $(READY) ## download MNIST, CIFAR-10 and CIFAR-100 into REGBENCH_DATA (default data/)
@@ -81,8 +94,9 @@ stale: $(READY) ## list rows that other code than today's has made
 	@$(PY) scripts/report.py --stale
 
 .PHONY: benchmark
-benchmark: $(READY) ## speed of PB-EDropout beside the other layers, as ratios of one run
+benchmark: $(READY) ## speed of PB-EDropout beside other layers, and of sweeps by how they are run, as ratios of one run
 	@$(PY) scripts/benchmark.py --write
+	@$(PY) scripts/benchmark_members.py --write
 
 .PHONY: clean
 clean: ## remove checkpoints, logs and the demo's results; rows stay

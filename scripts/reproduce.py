@@ -8,6 +8,7 @@ Finished trainings are never run again; an interrupted one goes on from its last
 
 import argparse
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -90,7 +91,8 @@ def narrowed(args: argparse.Namespace) -> dict[str, list[str]]:
         if not (key and equals and text):
             raise UserError(f"--only {only} is not allowed: a swept key and its values, such as model.width=20,60")
         texts[key] = text
-    return {key: text.split(",") for key, text in texts.items() if text}
+    # A value may be a list, such as [32,32]: commas in brackets do not part values.
+    return {key: re.split(r",(?![^\[]*\])", text) for key, text in texts.items() if text}
 
 
 def check_overrides(overrides: list[str]) -> None:

@@ -1,7 +1,7 @@
 """Freed memory stays with the process: a training step then pays no page faults for tensors it has just freed.
 
-glibc gives large blocks back to the system when they are freed, and the next step has to have them zeroed again, page by
-page: half the time of a small network's step on a CPU. No number changes by it.
+glibc gives large blocks back to the system when they are freed, and the next step has to have them zeroed again, page
+by page: half the time of a small network's step on a CPU. No number changes by it.
 """
 
 import ctypes

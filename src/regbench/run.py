@@ -85,16 +85,17 @@ class Run:
     def alone(self, member: Member) -> None:
         """One member to its end, unless another process trains it."""
         with self.taken([member]) as mine:
-            for member in mine:
-                training = self.begin(member)
-                schedule = make_schedule(member, training.model)
-                failure = None
-                with self.bar(schedule, 1, member.label) as (bar, on_epoch):
-                    try:
-                        fit(training, self.data, schedule, lambda record: on_epoch(member, record), bar.update)
-                    except Failed as error:
-                        failure = error
-                self.finish(member, training, failure, {})
+            if not mine:
+                return
+            training = self.begin(member)
+            schedule = make_schedule(member, training.model)
+            failure = None
+            with self.bar(schedule, 1, member.label) as (bar, on_epoch):
+                try:
+                    fit(training, self.data, schedule, lambda record: on_epoch(member, record), bar.update)
+                except Failed as error:
+                    failure = error
+            self.finish(member, training, failure, {})
 
     def together(self, job: list[Member]) -> None:
         """These members at once, without those that another process trains."""
@@ -134,7 +135,9 @@ class Run:
         """A progress bar over the steps, and what to call after an epoch."""
         steps = -(-len(self.data.train) // schedule.batch_size)
         finished: dict[str, int] = {}
-        with tqdm(total=steps * schedule.epochs * at_once, desc=label, unit="step", disable=not self.cfg.progress) as bar:
+        with tqdm(
+            total=steps * schedule.epochs * at_once, desc=label, unit="step", disable=not self.cfg.progress
+        ) as bar:
 
             def on_epoch(member: Member, record: Record) -> None:
                 finished[member.id] = record["epoch"]

@@ -1,7 +1,7 @@
-"""One training for several members: where a penalty's gradient is exactly zero, only the loss that is watched differs.
+"""One training for several members: where a penalty's gradient is exactly zero, only the watched loss differs.
 
-A reciprocal penalty on a wide dense layer is such a constant: the determinant underflows. The unregularized training with
-the same seed is then the member's own, number for number, up to the epoch at which the member stops.
+A reciprocal penalty on a wide dense layer is such a constant: the determinant underflows. The unregularized training
+with the same seed is then the member's own, number for number, up to the epoch at which the member stops.
 """
 
 from typing import Any

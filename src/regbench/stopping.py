@@ -1,4 +1,4 @@
-"""Early stopping: the epoch at which a training ends. No torch in here: reports ask what another rule would have done."""
+"""Early stopping: the epoch at which a training ends. No torch in here: reports read stopping epochs from rows."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,7 @@
 """The dense autoencoder of the entropy paper: one hidden layer.
 
 The paper (section 5.2) says "an input layer, one dense hidden layer, and an output layer", with "sigmoid activation",
-and leaves the output's activation open. Here it is a sigmoid too, as pixels lie in [0, 1]; `output=linear` leaves it out.
+and leaves the output's activation open. Here it is a sigmoid too, as pixels lie in [0, 1]; `output=linear` has none.
 """
 
 import torch

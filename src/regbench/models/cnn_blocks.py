@@ -1,8 +1,8 @@
 """The small CNNs of the entropy paper's Table 1: one to three blocks, then a softmax classifier.
 
-The paper (section 5.3) says: 3x3 filters, stride 1, leaky ReLU, 2x2 max-pooling with stride 2. It leaves open the padding
-(none here, so that Corollary 6's map of (l - p + 1)(w - q + 1) is the one that comes out) and the slope of the leaky
-ReLU (0.01, torch's; Keras has 0.3).
+The paper (section 5.3) says: 3x3 filters, stride 1, leaky ReLU, 2x2 max-pooling with stride 2. It leaves open the
+padding (none here, so that Corollary 6's map of (l - p + 1)(w - q + 1) is the one that comes out) and the slope of the
+leaky ReLU (0.01, torch's; Keras has 0.3).
 """
 
 import torch.nn.functional as F

@@ -40,5 +40,6 @@ def _layer_name(key: str | int, names: list[str]) -> str:
     if key in names:
         return key
     raise UserError(
-        f"placement={key} matches no layer: allowed are first, all, convolutions, 0 to {len(names) - 1}, or {', '.join(names)}"
+        f"placement={key} matches no layer: allowed are first, all, convolutions, 0 to {len(names) - 1}, "
+        f"or {', '.join(names)}"
     )

@@ -52,9 +52,9 @@ MASK_MEASURES = {
 }
 
 
-def page(sections: dict[str, list[Table]], rows: Sequence[dict]) -> str:
+def page(sections: dict[str, list[Table]], rows: Sequence[dict], guide: str = GUIDE) -> str:
     """The Markdown page: the guide, then one section per budget with its tables."""
-    parts = [GUIDE]
+    parts = [guide]
     for budget, tables in sections.items():
         names = ", ".join(devices(row for row in rows if row["budget"] == budget))
         of_budget = [row for row in rows if row["budget"] == budget]
@@ -99,19 +99,22 @@ def gap_note(accuracies: Iterable[tuple[Record, Record]]) -> str:
     )
 
 
-def power_note(differences: Sequence[Record], tests: int, reference: str = "the baseline") -> str:
+def power_note(
+    differences: Sequence[Record], tests: int, reference: str = "the baseline", alternative: str = "two-sided"
+) -> str:
     """What the differences to the reference could have shown; `tests` counts the Holm family."""
     parts = []
     for record in differences:
         if record.p is not None:
-            alone = stats.smallest_effect(record.comparison)
-            first_step = stats.smallest_effect(record.comparison, alpha=0.05 / tests)
+            alone = stats.smallest_effect(record.comparison, alternative=alternative)
+            first_step = stats.smallest_effect(record.comparison, alpha=0.05 / tests, alternative=alternative)
             parts.append(f"{record.method} {number(alone, 'pp')} ({number(first_step, 'pp')})")
     if not parts:
         return f"Smallest difference to {reference} that these runs could have shown: {EN_DASH} (no test)."
     return (
         f"Smallest difference to {reference} that these runs could have shown at 80 % power, in pp, "
-        "two-sided at 0.05 uncorrected, if the spread seen is the true one "
+        f"{'two' if alternative == 'two-sided' else 'one'}-sided at 0.05 uncorrected, "
+        "if the spread seen is the true one "
         f"(in brackets: at Holm's first step of {tests} test{'s' * (tests != 1)}): {', '.join(parts)}."
     )
 

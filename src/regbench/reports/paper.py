@@ -1,8 +1,11 @@
-"""The papers' numbers as data: `results/paper/<paper>.yaml`, one entry for every printed number."""
+"""The papers' numbers as data: `results/paper/<paper>.yaml`, one entry for every printed number.
+
+A paper may also print whether one strength differs significantly from another: a grid of signs, an entry of `signs`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,9 @@ from regbench.errors import UserError
 
 FIELDS = ("table", "row", "column", "value", "printed", "unit", "n", "spread", "read")
 FILE_FIELDS = ("paper", "title", "source", "notes", "numbers")
+SIGN_FIELDS = ("figure", "dataset", "measure", "width", "alpha", "n", "strengths", "columns", "cells", "read")
+#: an allowed symbol -> what the same test prints with its two samples exchanged
+MIRRORED = {"+": "-", "-": "+", " ": " "}
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,47 @@ class PaperNumber:
     read: str
 
 
+@dataclass(frozen=True)
+class PaperSigns:
+    """A printed grid of pairwise tests at level alpha, each strength of a row against each strength of a column.
+
+    "+" is significantly higher for the row, "-" significantly lower, " " an empty cell: no significant difference.
+    """
+
+    figure: str
+    dataset: str
+    measure: str
+    width: int
+    alpha: float
+    n: int
+    strengths: tuple[float, ...]
+    columns: tuple[float, ...]
+    cells: tuple[tuple[str, ...], ...]
+    read: str
+
+    def sign(self, row: float, column: float) -> str | None:
+        """The symbol at that place, or None where the paper prints none."""
+        if row not in self.strengths or column not in self.columns:
+            return None
+        return self.cells[self.strengths.index(row)][self.columns.index(column)]
+
+    def contradictions(self) -> tuple[tuple[float, float], ...]:
+        """The pairs (a, b), a <= b, whose cells (a, b) and (b, a) exclude each other, such as "+" and "+".
+
+        (a, a) is among them unless its cell is empty: no sample differs from itself. A pair of which only one cell is
+        printed contradicts nothing, and transitivity is not required of tests.
+        """
+        both = sorted(set(self.strengths) & set(self.columns))
+        pairs = ((a, b) for a in both for b in both if a <= b)
+        return tuple((a, b) for a, b in pairs if self.sign(b, a) != MIRRORED[self.sign(a, b)])
+
+
 class PaperNumbers:
     """The numbers of one paper, found by table, row and column. Raises UserError on a repeated place."""
 
-    def __init__(self, paper: str, numbers: Iterable[PaperNumber]):
+    def __init__(self, paper: str, numbers: Iterable[PaperNumber], signs: Mapping[str, PaperSigns] | None = None):
         self.paper = paper
+        self._signs = dict(signs or {})
         self._numbers: dict[tuple[str, str, str], PaperNumber] = {}
         for number in numbers:
             place = (number.table, number.row, number.column)
@@ -51,19 +93,24 @@ class PaperNumbers:
         """The number at that place, or None where the paper prints none."""
         return self._numbers.get((str(table), row, column))
 
+    def signs(self, figure: str) -> PaperSigns | None:
+        """The grid of signs of that figure, or None where the paper prints none."""
+        return self._signs.get(str(figure))
+
 
 def load_paper_numbers(path: str | Path) -> PaperNumbers:
-    """Read one `results/paper/*.yaml`.
+    """Read one `results/paper/*.yaml`; its key `signs` is optional.
 
-    Raises UserError for a missing file, a missing or unknown key, or a value unlike its print.
+    Raises UserError for a missing file, a missing or unknown key, a value unlike its print, or a grid of signs that is
+    repeated, has the wrong shape or holds an unknown symbol.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"paper numbers {path}: no such file; they are kept in results/paper/*.yaml")
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    _check_keys(content, FILE_FIELDS, str(path))
-    entries = content["numbers"]
-    return PaperNumbers(content["paper"], [_number(e, f"{path}, number {i}") for i, e in enumerate(entries, 1)])
+    _check_keys(content, FILE_FIELDS, str(path), optional=("signs",))
+    numbers = [_number(entry, f"{path}, number {i}") for i, entry in enumerate(content["numbers"], 1)]
+    return PaperNumbers(content["paper"], numbers, _all_signs(content.get("signs", []), path))
 
 
 def _number(entry: dict, where: str) -> PaperNumber:
@@ -78,8 +125,62 @@ def _number(entry: dict, where: str) -> PaperNumber:
     return PaperNumber(**{**entry, "table": str(entry["table"]), "value": float(entry["value"]), "printed": printed})
 
 
-def _check_keys(entry: object, fields: tuple[str, ...], where: str) -> None:
+def _all_signs(entries: object, path: Path) -> dict[str, PaperSigns]:
+    if not isinstance(entries, list):
+        raise UserError(f"{path}: signs={entries!r} is not a list of grids")
+    found: dict[str, PaperSigns] = {}
+    for place, entry in enumerate(entries, 1):
+        named = isinstance(entry, dict) and "figure" in entry
+        where = f"{path}, figure {entry['figure']}" if named else f"{path}, signs {place}"
+        signs = _signs(entry, where)
+        if signs.figure in found:
+            raise UserError(f"{where}: its signs occur twice")
+        found[signs.figure] = signs
+    return found
+
+
+def _signs(entry: dict, where: str) -> PaperSigns:
+    _check_keys(entry, SIGN_FIELDS, where)
+    for key in ("width", "alpha", "n"):
+        if not _is_number(entry[key]):
+            raise UserError(f"{where}: {key}={entry[key]!r} is not a number")
+    strengths, columns = _strengths(entry, "strengths", where), _strengths(entry, "columns", where)
+    cells = _cells(entry["cells"], len(strengths), len(columns), where)
+    read = {"figure": str(entry["figure"]), "strengths": strengths, "columns": columns, "cells": cells}
+    return PaperSigns(**{**entry, **read})
+
+
+def _strengths(entry: dict, key: str, where: str) -> tuple[float, ...]:
+    values = entry[key]
+    # "1e-4" is a string to YAML: it would be found by no number
+    if not isinstance(values, list) or not values or not all(map(_is_number, values)):
+        raise UserError(f"{where}: {key}={values!r} is not a list of numbers")
+    if len(set(values)) != len(values):
+        raise UserError(f"{where}: {key}={values!r} names a strength twice")
+    return tuple(float(value) for value in values)
+
+
+def _cells(cells: object, rows: int, columns: int, where: str) -> tuple[tuple[str, ...], ...]:
+    if not isinstance(cells, list) or not all(isinstance(row, list) for row in cells):
+        raise UserError(f"{where}: cells={cells!r} is not a list of rows, each a list of symbols")
+    if len(cells) != rows:
+        raise UserError(f"{where}: cells has {len(cells)} rows, strengths has {rows}")
+    for place, row in enumerate(cells, 1):
+        if len(row) != columns:
+            raise UserError(f"{where}: row {place} of cells has {len(row)} cells, columns has {columns}")
+        wrong = [cell for cell in row if not isinstance(cell, str) or cell not in MIRRORED]
+        if wrong:
+            allowed = ", ".join(map(repr, MIRRORED))
+            raise UserError(f"{where}: row {place} of cells holds {wrong[0]!r}: allowed are {allowed}")
+    return tuple(tuple(row) for row in cells)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_keys(entry: object, fields: tuple[str, ...], where: str, optional: tuple[str, ...] = ()) -> None:
     found = set(entry) if isinstance(entry, dict) else set()
-    wrong = sorted(found ^ set(fields), key=str)
+    wrong = sorted((found - set(optional)) ^ set(fields), key=str)
     if wrong:
         raise UserError(f"{where}: key {wrong[0]!r} is missing or unknown; needed are {', '.join(fields)}")

@@ -5,6 +5,11 @@ from pathlib import Path
 
 from regbench.errors import UserError
 from regbench.paths import ROOT
+from regbench.reports.autoencoder_curves import draw_autoencoders
+from regbench.reports.autoencoder_tables import write_autoencoders
+from regbench.reports.autoencoders import FIGURES, MEASURES, pages
+from regbench.reports.entropy_curves import draw_losses
+from regbench.reports.entropy_table1 import write_entropy_table1
 from regbench.reports.figures import draw_curves, draw_masks
 from regbench.reports.paper import load_paper_numbers
 from regbench.reports.sensitivity import build_sensitivity
@@ -47,10 +52,31 @@ def publish_sensitivity(rows: Sequence[dict], results: Path, pictures: bool) -> 
     return [path]
 
 
+def publish_entropy_figures(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
+    """The entropy paper's Figures 2 to 6, and the tables behind them."""
+    written = write_autoencoders(rows, load_paper_numbers(PAPER / "entropy_guidance.yaml"), results / "tables")
+    if not pictures:
+        return written
+    written.append(draw_losses(results / "figures" / "entropy_figure2.png"))
+    for page in pages(rows):
+        for measure in MEASURES:
+            number = FIGURES.get(page.dataset, {}).get(measure, f"_{measure}")
+            name = f"entropy_figure{number}_{page.dataset}_{page.budget}.png"
+            written.append(draw_autoencoders(page, measure, results / "figures" / name))
+    return written
+
+
+def publish_entropy_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
+    """The entropy paper's Table 1; it has no pictures."""
+    return write_entropy_table1(rows, load_paper_numbers(PAPER / "entropy_guidance.yaml"), results / "tables")
+
+
 #: experiment -> writes its tables (and pictures) from its rows
 PUBLISHERS: dict[str, Callable[[Sequence[dict], Path, bool], list[Path]]] = {
     "table1": publish_table1,
     "sensitivity": publish_sensitivity,
+    "entropy-figures": publish_entropy_figures,
+    "entropy-table1": publish_entropy_table1,
 }
 
 

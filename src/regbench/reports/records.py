@@ -9,7 +9,7 @@ from regbench.reports import stats
 from regbench.reports.groups import Group
 from regbench.reports.tables import EN_DASH, MINUS, Cell
 
-DECIMALS = {"%": 2, "pp": 2, "nats": 4}  # pp: percentage points
+DECIMALS = {"%": 2, "pp": 2, "nats": 4, "epochs": 1, "1e-3": 2}  # pp: percentage points; 1e-3: thousandths
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,14 @@ def compared(
     value: Callable[[dict], float],
     reference_value: Callable[[dict], float],
     reference_name: str,
+    alternative: str = "two-sided",
 ) -> Record:
-    """Fill `blank` with the paired difference of the group to the reference, seed by seed, two-sided."""
+    """Fill `blank` with the paired difference of the group to the reference, seed by seed."""
     unavailable = _unavailable(group, blank) or _unavailable_reference(reference, blank, reference_name)
     if unavailable:
         return unavailable
     ours, theirs = group.per_seed(value), reference.per_seed(reference_value)
-    result = stats.paired_test(ours, theirs)
+    result = stats.paired_test(ours, theirs, alternative)
     seeds = tuple(sorted(set(ours) & set(theirs)))
     if not seeds:
         return replace(blank, status="absent", notes=(f"no seed in common with {reference_name}",))
@@ -111,13 +112,16 @@ def corrected(records: Sequence[Record]) -> list[Record]:
     return [replace(record, p_holm=p) for record, p in zip(records, p_values, strict=True)]
 
 
-def cell(record: Record) -> Cell:
-    """How a record is printed: `99.12 ± 0.08`, a difference as `+0.10 [-0.11, +0.31], p = 0.520` (Holm)."""
+def cell(record: Record, uncorrected: bool = False) -> Cell:
+    """How a record is printed: `99.12 ± 0.08`, a difference as `+0.10 [-0.11, +0.31], p = 0.520`.
+
+    That p is Holm's, or the uncorrected one where a column says so.
+    """
     fixed = {"failed": "X", "not run": "not run", "absent": EN_DASH, "reference": "reference"}
     if record.status in fixed:
         return Cell(fixed[record.status], record.notes)
     if record.comparison is not None:
-        return Cell(_difference_text(record), record.notes)
+        return Cell(_difference_text(record, record.p if uncorrected else record.p_holm), record.notes)
     text = number(record.mean, record.unit)
     half_width = EN_DASH if record.high is None else number(record.high - record.mean, record.unit)
     return Cell(f"{text} ± {half_width}", record.notes)
@@ -148,11 +152,11 @@ def p_text(p: float | None) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def _difference_text(record: Record) -> str:
+def _difference_text(record: Record, p: float | None) -> str:
     interval = EN_DASH
     if record.low is not None:
         interval = ", ".join(number(bound, record.unit, signed=True) for bound in (record.low, record.high))
-    return f"{number(record.mean, record.unit, signed=True)} [{interval}], {p_text(record.p_holm)}"
+    return f"{number(record.mean, record.unit, signed=True)} [{interval}], {p_text(p)}"
 
 
 def _unavailable(group: Group | None, blank: Record) -> Record | None:

@@ -26,7 +26,7 @@ from regbench.reports.notes import gap_note, images_note, masks_note, page, powe
 from regbench.reports.paper import PaperNumbers
 from regbench.reports.records import Record, cell, compared, corrected, count_cell, measured, number
 from regbench.reports.settings import title_settings
-from regbench.reports.tables import EN_DASH, Cell, Table, to_csv, to_tex
+from regbench.reports.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 
 BUDGETS = ("paper", "quick", "smoke")
 COLUMNS = (
@@ -78,7 +78,7 @@ def build_table1(rows: Sequence[dict], paper_numbers: PaperNumbers, budget: str)
 
 def build_sections(rows: Sequence[dict], paper_numbers: PaperNumbers) -> dict[str, list[Table]]:
     """The tables of every budget that has rows: paper first, then quick, then smoke."""
-    return {budget: build_table1(rows, paper_numbers, budget) for budget in _budgets(rows)}
+    return {budget: build_table1(rows, paper_numbers, budget) for budget in budgets_of(rows)}
 
 
 def write_table1(rows: Sequence[dict], paper_numbers: PaperNumbers, folder: str | Path) -> list[Path]:
@@ -93,14 +93,11 @@ def write_table1(rows: Sequence[dict], paper_numbers: PaperNumbers, folder: str 
         "table1.csv": to_csv(tables, CSV_FIELDS),
         "table1.tex": "\n".join(to_tex(table) for table in tables),
     }
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    return [folder / name for name in texts]
+    return write_texts(texts, folder)
 
 
-def _budgets(rows: Iterable[dict]) -> list[str]:
+def budgets_of(rows: Iterable[dict]) -> list[str]:
+    """The budgets that have rows: paper, quick, smoke, then any other."""
     found = {row["budget"] for row in rows}
     return [budget for budget in BUDGETS if budget in found] + sorted(found - set(BUDGETS))
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from regbench.errors import UserError
 
@@ -96,6 +97,15 @@ def to_tex(table: Table) -> str:
     lines += [rf"$^{{{number}}}$ {_tex(note)}\par" for number, note in enumerate(table.footnotes, 1)]
     lines += [rf"{_tex(note)}\par" for note in table.notes]
     return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+
+def write_texts(texts: Mapping[str, str], folder: str | Path) -> list[Path]:
+    """Write `{file name: text}` into `folder`, which is made where it is missing; returns the paths."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    return [folder / name for name in texts]
 
 
 def _numbers(cell: Cell, table: Table) -> list[int]:

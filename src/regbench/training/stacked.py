@@ -2,8 +2,9 @@
 
 Members that share everything but seed and strength are stacked with `torch.func`. Each keeps its own initial weights,
 order of images, noise, gradient clipping, early stopping and failures, as if it trained alone: equal to the plain loop
-within float tolerance, whoever its neighbours are. Only the steps are stacked; between epochs every member is an ordinary
-model with an ordinary optimizer and checkpoint, so one that was stopped in a stack may go on alone, and the reverse.
+within float tolerance, whoever its neighbours are. Only the steps are stacked; between epochs every member is an
+ordinary model with an ordinary optimizer and checkpoint, so one that was stopped in a stack may go on alone, and the
+reverse.
 """
 
 import copy
@@ -193,7 +194,9 @@ class Stack:
         states = [each.optimizer.state_dict() for each in self.trainings]
         if states[0]["state"]:
             stacked = {
-                number: {key: _stack([each["state"][number][key] for each in states]) for key in states[0]["state"][number]}
+                number: {
+                    key: _stack([each["state"][number][key] for each in states]) for key in states[0]["state"][number]
+                }
                 for number in states[0]["state"]
             }
             optimizer.load_state_dict({"state": stacked, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Speed of a sweep by the way it is run: member after member, in several processes, at once, with shared trainings.
+
+    python scripts/benchmark_members.py                        7 strengths x 10 seeds, 784-100-784, MNIST, one epoch
+    python scripts/benchmark_members.py --seeds 2 --write      smaller; write results/tables/benchmark-members.md
+    python scripts/benchmark_members.py --model cnn --seeds 1  the small CNNs of Table 1
+
+Every way is a command that a user types, timed from its start to its last row, one after the other in one run; nothing
+else should run beside it. One process a member is timed on a few members.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+import torch
+from tqdm import tqdm
+
+from regbench.paths import ROOT
+from regbench.training.provenance import device_name
+
+STRENGTHS = "[0.0,0.0001,0.001,0.01,0.1,1.0,10.0]"
+MEMBERS = 7
+AUTOENCODER = ["experiment=entropy-figures", "dataset=mnist", "model.width=100", "regularizer=entropy"]
+AUTOENCODER += ["regularizer.method.placement=first", "regularizer.method.eps=1e-7", "budget=quick"]
+CNN = ["experiment=entropy-table1", "dataset=cifar10", "model.widths=[32]", "regularizer=entropy", "budget=quick"]
+CNN += ["regularizer.method.placement=first", "regularizer.method.eps=1e-7"]
+FORMS = {"autoencoder": ("log", "reciprocal"), "cnn": ("reciprocal",)}
+SIZES = {"autoencoder": "784-100-784 on all of MNIST less 2,000", "cnn": "CNN [32] on 10,000 CIFAR-10 images"}
+ALONE = 3  # members that are timed with a process each
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to run a sweep: Hydra overrides, threads of each process, members that it trains."""
+
+    name: str
+    overrides: tuple[str, ...]
+    threads: int
+    members: int
+
+
+def ways(seeds: int, cores: int) -> list[Way]:
+    """The plain loop first: the others are measured against it."""
+    every = f"seeds={list(range(seeds))}".replace(" ", "")
+    share = -(-seeds // cores)
+    parts = ",".join(str(list(range(i, min(i + share, seeds)))).replace(" ", "") for i in range(0, seeds, share))
+    split = (f"seeds={parts}", f"strengths={STRENGTHS}", "launch=joblib", f"workers={cores}")
+    full = seeds * MEMBERS
+    return [
+        Way("plain loop, one member after the other", (every, f"strengths={STRENGTHS}", "stack=off"), cores, full),
+        Way(f"plain loop in {cores} processes", (*split, "stack=off"), 1, full),
+        Way(f"members at once, {cores} processes", (*split, "stack=auto"), 1, full),
+        Way("one process a member", ("seeds=[0]", "strengths=" + ",".join(["[0.01]", "[0.1]", "[1.0]"])), cores, ALONE),
+    ]
+
+
+def seconds(way: Way, base: list[str]) -> float:
+    """Wall time of the command, from its start to its end, in an empty results folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "regbench.train", "-m", *base, *way.overrides, "tracking=off"]
+        command += ["progress=false", f"threads={way.threads}", f"paths.results={folder}", f"paths.outputs={folder}"]
+        calls = [command]
+        if way.members == ALONE:
+            strengths = way.overrides[1].removeprefix("strengths=").split(",")
+            calls = [[*command, f"strengths={strength}"] for strength in strengths]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(way.threads)}
+        start = time.perf_counter()
+        for call in calls:
+            subprocess.run(call, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - start
+
+
+def measure(model: str, form: str, seeds: int, epochs: int, cores: int) -> list[str]:
+    """Lines of a markdown table for one form of the penalty."""
+    base = [*(AUTOENCODER if model == "autoencoder" else CNN), f"regularizer.method.form={form}"]
+    base += [f"budget.epochs={epochs}"]
+    each = {}
+    for way in tqdm(ways(seeds, cores), desc=f"{model}, {form}", unit="way"):
+        each[way.name] = seconds(way, base) / way.members
+    plain = next(iter(each.values()))
+    lines = ["| how | seconds a member | times as fast as the plain loop |", "| :--- | ---: | ---: |"]
+    return lines + [f"| {name} | {value:.2f} | {plain / value:.2f} |" for name, value in each.items()]
+
+
+def main() -> int:
+    """Measure and print, or also write, the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", choices=FORMS, default=list(FORMS))
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--write", action="store_true", help="write results/tables/benchmark-members.md")
+    args = parser.parse_args()
+    cores = os.cpu_count() or 1
+    text = ["# Speed of a sweep, by the way it is run", ""]
+    for model in args.models:
+        for form in FORMS[model]:
+            sweep = f"7 strengths x {args.seeds} seeds, {args.epochs} epochs, batch 128"
+            text += [f"## {SIZES[model]}, penalty `{form}`: {sweep}", ""]
+            text += [*measure(model, form, args.seeds, args.epochs, cores), ""]
+    name = device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    text += [f"{name}, {cores} cores, torch {torch.__version__}; each command from its start to its end."]
+    text += ["With `reciprocal` one training serves all strengths whose penalty has no gradient, while it has none."]
+    print("\n".join(text))
+    if args.write:
+        (ROOT / "results" / "tables" / "benchmark-members.md").write_text("\n".join(text) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

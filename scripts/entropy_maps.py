@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Entropy maps of networks (the entropy paper's Figures 1, 8, 9): change in entropy per filter in each layer.
+
+    python scripts/entropy_maps.py vgg16                    torchvision's ImageNet weights beside an untrained network
+    python scripts/entropy_maps.py vgg16 --weights W.npz    filters from a file: arrays (O, I, p, q) by layer name
+    python scripts/entropy_maps.py vgg16 --weights W.pt     a state_dict, such as one of a network trained here
+
+Writes results/tables/entropy-map-<network>.md and results/figures/entropy_map_<network>.png. As a control, the table
+also has the means at the other positions of the filter: where they look alike, c11 tells no more than the scale of the
+weights.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from torch import nn
+
+from regbench.errors import UserError
+from regbench.measures import entropy_map, filter_positions, summarise
+from regbench.paths import ROOT
+from regbench.reports.entropy_maps import draw_entropy_maps
+from regbench.reports.tables import Cell, Table, to_markdown
+
+NETWORKS = ("vgg16", "resnet50")
+
+
+def main() -> int:
+    """Read the weights, measure, write; wrong input is one line and exit status 2."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network", help=f"one of {', '.join(NETWORKS)}")
+    parser.add_argument("--weights", type=Path, help=".npz or .pt; default: torchvision's ImageNet weights")
+    parser.add_argument("--results", type=Path, default=ROOT / "results")
+    args = parser.parse_args()
+    try:
+        for path in publish(args.network, args.weights, args.results):
+            print(f"wrote {path}")
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def publish(network: str, weights: Path | None, results: Path) -> list[Path]:
+    """Write the table and the figure of a network's trained and untrained filters."""
+    if network not in NETWORKS:
+        raise UserError(f"network={network} is not known: allowed are {', '.join(NETWORKS)}")
+    trained, source = trained_filters(network, weights)
+    torch.manual_seed(0)
+    untrained = convolutions(torchvision.models.get_model(network, weights=None))
+    beside = {name: untrained[untrained_name] for name, untrained_name in matching(trained, untrained)}
+    panels = {f"{network}, {source}": trained, f"{network}, untrained (torchvision's initialisation)": beside}
+    maps = {title: entropy_map(filters) for title, filters in panels.items()}
+    tables = [summary_table(title, maps[title], filters) for title, filters in panels.items()]
+    path = results / "tables" / f"entropy-map-{network}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"# Entropy map of {network}\n\n" + "\n".join(to_markdown(table) for table in tables))
+    return [path, draw_entropy_maps(maps, results / "figures" / f"entropy_map_{network}.png")]
+
+
+def trained_filters(network: str, weights: Path | None) -> tuple[dict[str, np.ndarray | torch.Tensor], str]:
+    """Convolutional weights by layer and where they are from."""
+    if weights is None:
+        try:
+            return convolutions(
+                torchvision.models.get_model(network, weights="DEFAULT")
+            ), "torchvision's ImageNet weights"
+        except OSError as error:
+            raise UserError(
+                f"{network}: torchvision's weights cannot be downloaded ({error}): give a file with --weights"
+            ) from error
+    if not weights.is_file():
+        raise UserError(f"--weights {weights}: no such file; allowed are .npz and .pt")
+    if weights.suffix == ".npz":
+        with np.load(weights) as file:
+            filters = {name: file[name].astype(np.float32) for name in file.files if file[name].ndim == 4}
+        source = f"ImageNet weights up to {list(filters)[-1]}" if filters else ""
+    else:
+        state = torch.load(weights, weights_only=True, map_location="cpu")
+        filters = {name.removesuffix(".weight"): value for name, value in state.items() if value.dim() == 4}
+        source = f"weights of {weights.name}"
+    if not filters:
+        raise UserError(f"--weights {weights}: it holds no convolutional weight (O, I, p, q)")
+    return filters, source
+
+
+def convolutions(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights of a network's convolutions by layer, in forward order."""
+    return {name: m.weight.detach() for name, m in model.named_modules() if isinstance(m, nn.Conv2d)}
+
+
+def matching(trained: dict, untrained: dict) -> list[tuple[str, str]]:
+    """Names of the same layer in both, by place; raises UserError where the shapes differ."""
+    pairs = list(zip(trained, untrained, strict=False))
+    for one, other in pairs:
+        if tuple(trained[one].shape) != tuple(untrained[other].shape):
+            raise UserError(
+                f"--weights: layer {one} is {tuple(trained[one].shape)}, that of the network ({other}) is "
+                f"{tuple(untrained[other].shape)}"
+            )
+    return pairs
+
+
+def summary_table(title: str, changes: dict[str, np.ndarray], filters: dict) -> Table:
+    """A line a layer: quartiles of log|c11| and, as the control, the means at the other positions of the filter."""
+    lines = []
+    for line, weight in zip(summarise(changes).to_dict("records"), filters.values(), strict=True):
+        positions = filter_positions(weight)
+        others = np.delete(positions.flatten(), 0)
+        quartiles = [f"{line[key]:.2f}" for key in ("mean", "first_quartile", "median", "third_quartile", "lowest")]
+        center = positions[positions.shape[0] // 2, positions.shape[1] // 2]
+        spread = f"{others.min():.2f} to {others.max():.2f}" if others.size else "-"
+        lines.append(
+            tuple(Cell(text) for text in (line["layer"], f"{line['filters']:,}", *quartiles, f"{center:.2f}", spread))
+        )
+    columns = ("Layer", "Filters", "Mean log|c11|", "First quartile", "Median", "Third quartile", "Lowest")
+    columns += ("Mean at the centre", "Means at all positions but c11")
+    return Table(
+        title, columns, tuple(lines), ("Changes in entropy per filter, in nats (Corollary 6, without the map's size).",)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
