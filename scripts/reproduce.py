@@ -70,7 +70,9 @@ def reproduce(args: argparse.Namespace) -> int:
     missing = show_plan(args, [cell for _, found in todo for cell in found], store, workers)
     status = 0
     if missing and not args.dry_run:
-        run = Runner(args.experiment, fixed, workers, Path(paths.outputs), cfg.seeds_per_job)
+        run = Runner(
+            args.experiment, fixed, workers, Path(paths.outputs), seed_parts(list(cfg.seeds), cfg.seeds_per_job)
+        )
         wanted = {member.id for member in missing}
         with_missing = [sweep for sweep, found in todo if any(m.id in wanted for cell in found for m in cell.members)]
         status = run.all(with_missing, missing, store)
@@ -120,6 +122,12 @@ def seed_list(text: str) -> str:
     if not seeds:
         raise UserError(f"SEEDS={text} is not allowed: 1 or more")
     return str(seeds).replace(" ", "")
+
+
+def seed_parts(seeds: list[int], together: int) -> str:
+    """The values of a sweep over seeds, so many to a job: "[0,1],[2,3]"."""
+    parts = [seeds[i : i + together] for i in range(0, len(seeds), together)]
+    return ",".join(str(part).replace(" ", "") for part in parts)
 
 
 def default_workers() -> int:
@@ -178,9 +186,9 @@ def same(row: dict, member: Member, keys: tuple[str, ...]) -> bool:
 class Runner:
     """Runs sweeps through Hydra's joblib launcher, with one bar over all epochs."""
 
-    def __init__(self, experiment: str, fixed: list[str], workers: int, outputs: Path, seeds_per_job: int):
+    def __init__(self, experiment: str, fixed: list[str], workers: int, outputs: Path, seeds: str):
         self.experiment, self.fixed, self.workers, self.outputs = experiment, fixed, workers, outputs
-        self.seeds_per_job = seeds_per_job
+        self.seeds = seeds
         self.log = outputs / "logs" / f"{experiment}-{time.strftime('%Y-%m-%d_%H-%M-%S')}.log"
 
     def all(self, plan: list[Sweep], missing: list[Member], store: Store) -> int:
@@ -196,12 +204,10 @@ class Runner:
 
     def one(self, sweep: Sweep, missing: list[Member], store: Store, bar: tqdm) -> int:
         """One sweep in a process group of its own, so that an interrupt ends all of its workers."""
-        seeds = sorted({member.seed for member in missing})
-        # Seeds outermost: an interrupted sweep has few seeds of every cell, not all seeds of a few.
-        parts = [seeds[i : i + self.seeds_per_job] for i in range(0, len(seeds), self.seeds_per_job)]
-        by_seed = "seeds=" + ",".join(str(part).replace(" ", "") for part in parts)
         command = [sys.executable, "-m", "regbench.train", "-m", f"experiment={self.experiment}", "launch=joblib"]
-        command += [f"workers={self.workers}", *(text for text in self.fixed if not text.startswith("seeds=")), by_seed]
+        command += [f"workers={self.workers}", *(text for text in self.fixed if not text.startswith("seeds="))]
+        # Seeds outermost: an interrupted sweep has few seeds of every cell, not all seeds of a few.
+        command.append(f"seeds={self.seeds}")
         command += [f"{key}={','.join(values)}" for key, values in sweep.items()]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         with self.log.open("a") as log:
