@@ -111,13 +111,23 @@ def summary_table(title: str, changes: dict[str, np.ndarray], filters: dict) -> 
         positions = filter_positions(weight)
         others = np.delete(positions.flatten(), 0)
         quartiles = [f"{line[key]:.2f}" for key in ("mean", "first_quartile", "median", "third_quartile", "lowest")]
+        quartiles.append(f"{100 * line['outliers']:.1f}")
         center = positions[positions.shape[0] // 2, positions.shape[1] // 2]
         spread = f"{others.min():.2f} to {others.max():.2f}" if others.size else "-"
         lines.append(
             tuple(Cell(text) for text in (line["layer"], f"{line['filters']:,}", *quartiles, f"{center:.2f}", spread))
         )
-    columns = ("Layer", "Filters", "Mean log|c11|", "First quartile", "Median", "Third quartile", "Lowest")
-    columns += ("Mean at the centre", "Means at all positions but c11")
+    columns = (
+        "Layer",
+        "Filters",
+        "Mean log|c11|",
+        "First quartile",
+        "Median",
+        "Third quartile",
+        "Lowest",
+        "Outliers, %",
+    )
+    columns += ("Outliers, %", "Mean at the centre", "Means at all positions but c11")
     return Table(
         title, columns, tuple(lines), ("Changes in entropy per filter, in nats (Corollary 6, without the map's size).",)
     )

@@ -67,7 +67,7 @@ def test_wrong_settings_are_refused(arguments, words):
 @pytest.mark.parametrize(
     "overrides,words",
     [
-        (["task=reconstruct"], "task."),
+        (["task=reconstruct"], "task.follow=encoder is no dense layer of this model: allowed are head"),
         (["task=reconstruct", "task.follow=[head]"], "task=reconstruct does not fit model=cnnblocks"),
         (["model.widths=[8,8,8]"], "model.widths=[8, 8, 8] is too deep for an input of (1, 16, 16)"),
         (["model.widths=many"], "model: regbench.models.CNNBlocks does not take these settings: widths"),

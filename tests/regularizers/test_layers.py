@@ -59,6 +59,65 @@ def test_classic_layers_refuse_a_rate_that_is_none(layer, rate):
         layer(p=rate)
 
 
+INPUTS = [(Dropout, (7, 20)), (Dropout, (5, 3, 8, 6)), (SpatialDropout2d, (5, 3, 8, 6))]
+
+
+@pytest.mark.parametrize("layer,shape", INPUTS)
+def test_drawn_noise_is_what_the_layer_itself_would_draw(layer, shape):
+    dropout = layer(p=0.3).train()
+    torch.manual_seed(3)
+    expected = dropout(torch.ones(shape))
+    after = torch.rand(1)
+    generator = torch.Generator().manual_seed(3)
+    noise = dropout.draw(shape, generator)
+    assert torch.equal(noise.expand(shape), expected) and set(noise.unique().tolist()) == {0.0, 1 / 0.7}
+    assert torch.equal(torch.rand(1, generator=generator), after)  # as many numbers were drawn
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param(
+            Dropout,
+            marks=pytest.mark.xfail(
+                strict=True,
+                raises=AssertionError,
+                reason="the layer draws in the order of memory, `draw` in that of rows",
+            ),
+        ),
+        SpatialDropout2d,
+    ],
+)
+def test_drawn_noise_is_that_of_an_input_with_channels_last(layer):
+    dropout = layer(p=0.3).train()
+    torch.manual_seed(3)
+    expected = dropout(torch.ones(5, 3, 8, 6).to(memory_format=torch.channels_last))
+    noise = dropout.draw((5, 3, 8, 6), torch.Generator().manual_seed(3))
+    assert torch.equal(noise.expand(5, 3, 8, 6), expected)
+
+
+@pytest.mark.parametrize("layer,shape", INPUTS)
+def test_noise_that_was_given_is_applied_in_training_only_and_none_is_drawn(layer, shape):
+    dropout = layer(p=0.3).train()
+    x = torch.rand(shape)
+    dropout.noise = dropout.draw(shape, torch.Generator().manual_seed(3))
+    state = torch.get_rng_state()
+    assert torch.equal(dropout(x), x * dropout.noise)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(dropout.eval()(x), x)
+
+
+@pytest.mark.parametrize("layer", [Dropout, SpatialDropout2d])
+def test_noise_is_no_state(layer):
+    dropout = layer(p=0.3)
+    dropout.noise = dropout.draw((2, 3, 4, 4), None)
+    assert dropout.state_dict() == {}
+    model = CNN5(SHAPE, 10)
+    before = list(model.state_dict())
+    SiteLayers(["conv1"], layer).attach(model, SHAPE)
+    assert list(model.state_dict()) == before
+
+
 def test_placing_gives_layers_what_their_signature_asks_for():
     model = CNN5(SHAPE, 10)
     regularizer = SiteLayers(["conv1"], PBEDropout2d)

@@ -21,8 +21,8 @@ def entropy_row(strength=0.0, seed=0, test=None, heldout=None, widths=(32, 32), 
     Options: train, placement, eps, dataset, budget, train_images, slope, norms (the penalty's gradient norm by epoch).
     """
     rng = np.random.default_rng(zlib.crc32(f"{strength} {seed} {widths} {options.get('placement')}".encode()))
-    test = np.round(0.6 + 0.01 * rng.normal(size=3), 4).tolist() if test is None else test
-    heldout = test if heldout is None else heldout
+    drawn = np.round(0.6 + 0.01 * rng.normal(size=(2, 3)), 4).tolist()
+    test, heldout = drawn if test is None else (test, test if heldout is None else heldout)
     train = options.get("train") or [round(0.5 + 0.1 * number, 4) for number in range(len(test))]
     norms = options.get("norms") or [strength * 2.0**-number for number in range(len(test))]
     epochs = [

@@ -43,6 +43,56 @@ def test_a_row_is_found_under_another_experiment(store):
     assert store.has("a1") and store.experiments() == ["sweep"]
 
 
+def test_finding_gives_the_row_wherever_it_lies_or_nothing(store):
+    store.write(row("a1", experiment="sweep"))
+    store.write(row("b1", experiment="table1", seed=5))
+    assert store.find("b1") == {**row("b1", seed=5), "sha256": checksum(row("b1", seed=5))}
+    assert store.find("a1")["experiment"] == "sweep"
+    store.pack("sweep")
+    store.write(row("c1", experiment="sweep"))
+    assert [store.find(name)["id"] for name in ("a1", "b1", "c1")] == ["a1", "b1", "c1"]
+    assert store.find("a1") == {**row("a1", experiment="sweep"), "sha256": checksum(row("a1", experiment="sweep"))}
+    assert store.find("a2") is None and store.find("a") is None
+
+
+def test_finding_in_an_empty_store_gives_nothing(tmp_path):
+    assert Store(tmp_path / "not_there").find("a1") is None
+
+
+def test_a_row_that_is_found_is_a_whole_one(store):
+    path = store.write(row(accuracy=0.7))
+    path.write_text(path.read_text().replace("0.7", "0.9"))
+    with pytest.raises(UserError, match=r"a1\.json was edited"):
+        store.find("a1")
+    store.write(row())
+    packed = store.pack("table1")
+    packed.write_text(packed.read_text().replace('"seed":0', '"seed":1'))
+    with pytest.raises(UserError, match=r"table1\.jsonl, line 1 was edited"):
+        store.find("a1")
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        False,
+        pytest.param(
+            True,
+            marks=pytest.mark.xfail(
+                strict=True, raises=AssertionError, reason="a loose row hides a packed one, whatever their status"
+            ),
+        ),
+    ],
+)
+def test_finding_believes_the_row_that_all_rows_believe(store, packed):
+    """Of two rows of one member the finished one."""
+    store.write(row(status="done", experiment="table1"))
+    if packed:
+        store.pack("table1")
+    store.write(row(status="failed", experiment="zz" if packed else "table2"))
+    assert store.rows()[0]["status"] == "done"
+    assert store.find("a1")["status"] == "done"
+
+
 @pytest.mark.parametrize("damage", ["", "{", '{"id": "a1"}', "[]"])
 def test_half_written_rows_are_named(store, damage):
     path = store.write(row())

@@ -41,12 +41,17 @@ def _changes(name: str, weight: Tensor) -> np.ndarray:
 
 
 def summarise(changes: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """A line a layer: number (from 1), name, filters, mean, lowest, quartiles and highest, in nats."""
+    """A line a layer: number (from 1), name, filters, mean, lowest, quartiles and highest, in nats; outliers.
+
+    `outliers` is the share of filters beyond 1.5 box lengths, as the box plots draw them.
+    """
     lines = []
     for number, (name, values) in enumerate(changes.items(), start=1):
         low, first, median, third, high = np.percentile(values, [0, 25, 50, 75, 100])
         numbers = {"mean": values.mean(), "lowest": low, "first_quartile": first}
         numbers |= {"median": median, "third_quartile": third, "highest": high}
+        reach = 1.5 * (third - first)
+        numbers["outliers"] = ((values < first - reach) | (values > third + reach)).mean()
         lines.append({"number": number, "layer": name, "filters": values.size, **numbers})
     return pd.DataFrame(lines)
 

@@ -35,13 +35,13 @@ def draw_autoencoders(page: Page, measure: str, path: str | Path) -> Path:
         _draw_panel(axes, page, variant, measure)
     for axes in list(panels)[len(variants) :]:
         axes.set_visible(False)
-    figure.suptitle(f"{page.name}: {title_settings(page.rows, page.groups.values())} at most", fontsize=10)
+    figure.suptitle(f"{page.name}: {title_settings(page.rows, page.groups.values(), capped=True)}", fontsize=10)
     lines, labels = {}, []
     for axes in figure.axes:
         for line, label in zip(*axes.get_legend_handles_labels(), strict=True):
             lines[label] = line
     labels = [f"lambda = {short(s)}" for s in page.strengths if f"lambda = {short(s)}" in lines]
-    figure.legend([lines[label] for label in labels], labels, loc="outside right upper", frameon=False, fontsize=9)
+    figure.legend([lines[label] for label in labels], labels, loc="outside right center", frameon=False, fontsize=9)
     figure.supxlabel(NOTE, fontsize=8)
     return save(figure, path)
 

@@ -63,7 +63,7 @@ def write_autoencoders(rows: Sequence[dict], numbers: PaperNumbers, folder: Path
     found = pages(rows)
     parts, tables = [GUIDE], []
     for page in found:
-        own = [*value_tables(page), speed_table(page), penalty_table(page)]
+        own = [*value_tables(page, numbers), speed_table(page), penalty_table(page)]
         grids = [grid for measure in MEASURES for grid in sign_tables(page, measure, numbers)]
         tables += own
         parts.append(f"## {page.name}, budget `{page.budget}`\n\n{code_note(page.rows)}\n")
@@ -77,15 +77,15 @@ def write_autoencoders(rows: Sequence[dict], numbers: PaperNumbers, folder: Path
 
 
 def _title(page: Page, what: str) -> str:
-    return f"{what}, {page.name}: {title_settings(page.rows, page.groups.values())} at most"
+    return f"{what}, {page.name}: {title_settings(page.rows, page.groups.values(), capped=True)}"
 
 
-def value_tables(page: Page) -> list[Table]:
+def value_tables(page: Page, numbers: PaperNumbers) -> list[Table]:
     """Error and stopping epoch: a line a variant and width, a column a lambda; one table a measure and protocol."""
-    return [_value_table(page, measure, protocol) for measure in MEASURES for protocol in PROTOCOLS]
+    return [_value_table(page, measure, protocol, numbers) for measure in MEASURES for protocol in PROTOCOLS]
 
 
-def _value_table(page: Page, measure: str, protocol: str) -> Table:
+def _value_table(page: Page, measure: str, protocol: str, numbers: PaperNumbers) -> Table:
     unit, name, read = MEASURES[measure]
     lines, records = [], []
     for variant in page.variants:
@@ -101,7 +101,15 @@ def _value_table(page: Page, measure: str, protocol: str) -> Table:
     number = FIGURES.get(page.dataset, {}).get(measure)
     title = _title(page, f"{name} (Figure {number}), protocol {protocol}" if number else f"{name}, protocol {protocol}")
     columns = ("Penalty", "Latent width", *(f"lambda {short(strength)}" for strength in page.strengths))
-    return Table(title, columns, tuple(lines), (), tuple(records))
+    notes = paper_texts(numbers, f"text on Figure {number}") if number else ()
+    return Table(title, columns, tuple(lines), notes, tuple(records))
+
+
+def paper_texts(numbers: PaperNumbers, table: str) -> tuple[str, ...]:
+    """What the paper's text says about a figure, as one note; its curves are only drawn."""
+    found = [number for number in numbers if number.table == table]
+    said = "; ".join(f"{each.row}: {each.column.lower()} {each.printed} {each.unit}" for each in found)
+    return (f"The paper's text (its curves are only drawn): {said}.",) if found else ()
 
 
 def _marked(record: Record, group: Group | None, measure: str, protocol: str) -> Cell:

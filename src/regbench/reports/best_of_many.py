@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from statistics import fmean
 
 import numpy as np
@@ -46,6 +47,7 @@ def dunnett_p(treated: Mapping[str, Sequence[float]], control: Sequence[float]) 
     return {name: _rounded(p) for name, p in zip(treated, found.pvalue, strict=True)}
 
 
+@cache
 def chance_of_any(k: int, n: int, alpha: float = 0.05) -> float:
     """The chance that the best of `k` groups passes one uncorrected one-sided t-test at `alpha` where nothing works.
 

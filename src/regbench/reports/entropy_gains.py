@@ -45,10 +45,8 @@ class Result:
 def results(lines: Sequence[Line], word: str) -> list[Result]:
     """The results of one table, p-values Holm-corrected over its lines. `word` is what is chosen, for footnotes."""
     found = [_result(line, word) for line in lines]
-    for protocol, key in GAINS.items():
-        gains = corrected([result.records[key] for result in found])
-        best = stats.holm([result.chosen[protocol].p if result.chosen else None for result in found])
-        found = [_with(*each, protocol, key) for each in zip(found, gains, best, strict=True)]
+    for protocol in GAINS:
+        found = _corrected(found, protocol)
     return found
 
 
@@ -164,8 +162,15 @@ def _values(group: Group, value: Callable[[dict], float]) -> list[float]:
     return list(group.per_seed(value).values())
 
 
-def _with(result: Result, gain: Record, p_holm: float | None, protocol: str, key: tuple[str, str]) -> Result:
-    chosen = dict(result.chosen)
-    if chosen:
-        chosen[protocol] = replace(chosen[protocol], p_holm=p_holm)
-    return Result(result.line, result.records | {key: gain}, chosen)
+def _corrected(found: Sequence[Result], protocol: str) -> list[Result]:
+    key = GAINS[protocol]
+    gains = corrected([result.records[key] for result in found])
+    best = stats.holm([result.chosen[protocol].p if result.chosen else None for result in found])
+    return [
+        replace(result, records=result.records | {key: gain}, chosen=_with_holm(result.chosen, protocol, p))
+        for result, gain, p in zip(found, gains, best, strict=True)
+    ]
+
+
+def _with_holm(chosen: dict[str, Choice], protocol: str, p: float | None) -> dict[str, Choice]:
+    return chosen | {protocol: replace(chosen[protocol], p_holm=p)} if chosen else chosen

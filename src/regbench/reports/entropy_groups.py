@@ -67,8 +67,8 @@ def placement_of(row: dict) -> str | None:
         return None
     if settings["name"] != "entropy":
         raise UserError(f"row {row['id']}: regularizer={settings['name']!r}: allowed are none, entropy")
-    placement = settings["method"]["placement"]
-    if placement not in PLACEMENTS:
+    placement = settings["method"].get("placement")
+    if not isinstance(placement, str) or placement not in PLACEMENTS:
         raise UserError(f"row {row['id']}: placement={placement!r}: allowed are {', '.join(PLACEMENTS)}")
     return placement
 

@@ -20,7 +20,9 @@ How to read this:
 - The question: does the entropy loss help a small CNN, or does taking the best of several lambdas? The paper trains
   every lambda, takes the best one of each architecture and tests it against one baseline, uncorrected for having
   chosen. The *null control* does the same with further trainings of lambda = 0 in the place of the lambdas: what it
-  "gains" and how often it is "significant" is chance alone. A penalty helps where it does better than that.
+  "gains" and how often it is "significant" is chance alone. A penalty helps where it does better than that. The
+  trainings of one seed share their first weights and the order of images over all lambdas, null groups do not: where
+  this makes trainings alike, the null control shows more chance than there is.
 - `n` counts independently seeded trainings (of the baseline), `k` the lambdas that the best was taken from.
   `±` and `[ , ]` are two-sided 95 % t-intervals; they do not allow for the choice.
 - Protocol `paper`: each training's epoch with the best test accuracy, then the lambda with the best mean test
@@ -38,7 +40,7 @@ How to read this:
 - Training accuracy is the running mean over the epoch that protocol `paper` picks.
 - The held-out images never train. The paper states neither epochs, batch size nor learning rate: ours stand below the
   table, and the gains can be compared with the paper's only as far as these are alike.
-- Accuracies of budget `quick` are no reproduction: it trains on fewer images and for fewer epochs.
+- Accuracies of budget `quick` are no reproduction: it trains for a few epochs on a part of the images.
 - `X`: a training failed (its footnote says why). `not run`: no row. An en dash: nothing to print.
 - Tables of different budgets are never mixed.
 """
@@ -177,7 +179,7 @@ def _mean_gains(results: Sequence[Result]) -> str:
     for protocol, key in GAINS.items():
         means = [result.records[key].mean for result in results if result.records[key].mean is not None]
         mean = number(fmean(means), "pp", signed=True) if means else EN_DASH
-        parts.append(f"{mean} by protocol {protocol} ({len(means)} lines)")
+        parts.append(f"{mean} by protocol {protocol} ({len(means)} line{'s' * (len(means) != 1)})")
     return ", ".join(parts)
 
 

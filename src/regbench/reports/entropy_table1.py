@@ -260,7 +260,11 @@ def _k_cell(line: Line, part: Part, missing: list[str]) -> Cell:
     if missing and line.choices:
         notes.append(f"{line.architecture}: no rows of {part.word} {', '.join(missing)}")
     most = len(line.baseline.done) if line.baseline else 0
-    few = [f"{name} (n = {len(group.done)})" for name, group in line.choices.items() if len(group.done) < most]
+    few = [
+        f"{name} (n = {len(group.done)})"
+        for name, group in line.choices.items()
+        if not group.failed and len(group.done) < most
+    ]
     if few:
         notes.append(f"{line.architecture}: fewer seeds than the baseline's {most}: {part.word} {', '.join(few)}")
     return Cell(str(len(line.choices)), tuple(notes))

@@ -7,15 +7,18 @@ from collections.abc import Iterable, Sequence
 from regbench.reports.groups import Group
 
 
-def title_settings(rows: Sequence[dict], groups: Iterable[Group]) -> str:
-    """`n = 5, budget quick, device cpu, 5 epochs, 55,000 training images`, for rows that share them."""
+def title_settings(rows: Sequence[dict], groups: Iterable[Group], capped: bool = False) -> str:
+    """`n = 5, budget quick, device cpu, 5 epochs, 55,000 training images`, for rows that share them.
+
+    `capped`: early stopping may end a training before; the epochs are then `at most 5 epochs`.
+    """
     config = rows[0]["config"]
     return ", ".join(
         [
             replicates(groups),
             f"budget {rows[0]['budget']}",
             f"device {' and '.join(devices(rows, 'device'))}",
-            f"{config['epochs']} epoch" + "s" * (config["epochs"] != 1),
+            "at most " * capped + f"{config['epochs']} epoch" + "s" * (config["epochs"] != 1),
             f"{image_count(config['dataset'].get('train_images'))} training images",
         ]
     )
