@@ -11,15 +11,23 @@ else should run beside it. One process a member is timed on a few members.
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from unittest import mock
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
+from regbench.memory import keep_freed_memory
+from regbench.models import CNNBlocks
 from regbench.paths import ROOT
 from regbench.training.provenance import device_name
 
@@ -87,6 +95,63 @@ def measure(model: str, form: str, seeds: int, epochs: int, cores: int) -> list[
     return lines + [f"| {name} | {value:.2f} | {plain / value:.2f} |" for name, value in each.items()]
 
 
+def im2col(self: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A convolution as a matrix product: many members' products are then one batched product."""
+    columns = F.unfold(x, self.kernel_size, padding=self.padding, stride=self.stride)
+    out = weight.flatten(1) @ columns
+    height = (x.shape[-2] + 2 * self.padding[0] - self.kernel_size[0]) // self.stride[0] + 1
+    return (out if bias is None else out + bias[:, None]).unflatten(-1, (height, -1))
+
+
+def convolution_steps(widths: list[int], device: torch.device, members: int = 4, rounds: int = 7) -> dict[str, float]:
+    """Milliseconds of one member's forward and backward, alone or `members` at once: interleaved medians."""
+    nets = [CNNBlocks((3, 32, 32), 10, widths).to(device, memory_format=torch.channels_last) for _ in range(members)]
+    x = torch.randn(128, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last)
+    y = torch.randint(0, 10, (128,), device=device)
+    stacked = {name: value.detach().requires_grad_() for name, value in stack_module_state(nets)[0].items()}
+
+    def alone() -> None:
+        F.cross_entropy(nets[0](x), y).backward()
+
+    def at_once() -> None:
+        losses = vmap(lambda own: F.cross_entropy(functional_call(nets[0], own, (x,)), y))
+        losses(stacked).sum().backward()
+
+    def with_im2col(step: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            with mock.patch.object(nn.Conv2d, "_conv_forward", im2col):
+                step()
+
+        return run
+
+    ways = {"alone": (alone, 1), "at once, grouped convolution": (at_once, members)}
+    ways["at once, im2col and batched products"] = (with_im2col(at_once), members)
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, (step, count) in ways.items():
+            start = time.perf_counter()
+            step()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            times[name].append(1e3 * (time.perf_counter() - start) / count)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def convolutions(device: torch.device) -> list[str]:
+    """Lines of a markdown table: how small CNNs are trained at once, on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    lines = ["## Convolutions: forward and backward of one of 4 members, ms (batch 128, 32x32x3, one thread)", ""]
+    for number, widths in enumerate(([32], [32, 32], [32, 32, 32])):
+        times = convolution_steps(widths, device)
+        if number == 0:
+            lines += [f"| widths | {' | '.join(times)} |", f"| :--- |{' ---: |' * len(times)}"]
+        lines.append(f"| {widths} | {' | '.join(f'{value:.1f}' for value in times.values())} |")
+    torch.set_num_threads(threads)
+    return [*lines, ""]
+
+
 def main() -> int:
     """Measure and print, or also write, the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -102,8 +167,11 @@ def main() -> int:
             sweep = f"7 strengths x {args.seeds} seeds, {args.epochs} epochs, batch 128"
             text += [f"## {SIZES[model]}, penalty `{form}`: {sweep}", ""]
             text += [*measure(model, form, args.seeds, args.epochs, cores), ""]
-    name = device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    text += [f"{name}, {cores} cores, torch {torch.__version__}; each command from its start to its end."]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    text += convolutions(device)
+    text += [
+        f"{device_name(device)}, {cores} cores, torch {torch.__version__}; each command from its start to its end."
+    ]
     text += ["With `reciprocal` one training serves all strengths whose penalty has no gradient, while it has none."]
     print("\n".join(text))
     if args.write:

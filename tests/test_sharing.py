@@ -20,7 +20,7 @@ AUTOENCODER = (
     "model=autoencoder",
     "task=reconstruct",
     "task.early_stopping.patience=2",
-    "budget.epochs=5",
+    "budget.epochs=4",
     "stack=off",
 )
 EPS = "regularizer.method.eps=1e-7"
@@ -59,7 +59,7 @@ def test_a_served_member_has_the_numbers_of_a_trained_one(tmp_path, overrides, w
             "epochs": 0,
             "sha256": 0,
         }
-    assert [len(row["epochs"]) for row in served] == [5, 3 if watch == "compound" else 5]
+    assert [len(row["epochs"]) for row in served] == [4, 3 if watch == "compound" else 4]
     penalties = [row["epochs"][0]["measures"]["train"]["penalty"] for row in served]
     assert penalties == pytest.approx([1e3, 1e8], rel=1e-5)
 
@@ -142,14 +142,14 @@ def test_a_baseline_that_failed_or_ended_too_early_serves_nobody(tmp_path, chang
     before = baseline(tmp_path)
     Store(tmp_path / "results").write(change(before))
     train(config(tmp_path, *CONSTANT))
-    assert [len(row["epochs"]) for row in rows(tmp_path)] == [5, 3]
+    assert [len(row["epochs"]) for row in rows(tmp_path)] == [4, 3]
     assert all("served_by" not in row["provenance"] for row in rows(tmp_path))
 
 
 def test_a_baseline_of_another_seed_width_or_rule_serves_nobody(tmp_path):
     baseline(tmp_path, "seeds=[1]")
-    for override in ("model.width=100", "model.width=90", "task.early_stopping.patience=3"):
-        train(config(tmp_path, *CONSTANT, override, "strengths=[10.0]"))
+    for override in ("seeds=[0]", "model.width=90", "task.early_stopping.patience=3"):
+        train(config(tmp_path, *CONSTANT, "seeds=[1]", override, "strengths=[10.0]"))
     assert len(rows(tmp_path)) == 3
     assert all("served_by" not in row["provenance"] for row in rows(tmp_path))
 
@@ -220,7 +220,7 @@ def test_only_dense_layers_in_the_reciprocal_form_and_the_control_are_said_to_ha
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 40), st.floats(-400, 50), st.integers(0, 99))
 def test_the_bound_never_lies_below_the_change(size, change, seed):
-    layer = dense_layer(size, max(change, -60.0 * size), seed)
+    layer = dense_layer(size, max(change, -20.0 * size), seed)
     assert highest_entropy_change(layer.weight) >= dense_entropy_change(layer.weight) - 1e-2
 
 

@@ -51,4 +51,4 @@ def test_a_colour_batch_lies_in_channels_last_memory():
     batches = Batches(images, torch.zeros(8, dtype=torch.int64), *channel_statistics(images))
     for batch in (batches.take(slice(0, 4)), batches.unit(slice(0, 4))):
         assert batch.is_contiguous(memory_format=torch.channels_last)
-    assert 0 <= batch.min() and batch.max() <= 1
+    assert batch.min() >= 0 and batch.max() <= 1

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean, median
+from statistics import median
 
+from regbench.reports.autoencoder_findings import TARGET, findings
 from regbench.reports.autoencoder_signs import ALPHA, sign_tables
 from regbench.reports.autoencoders import (
     FIGURES,
     MEASURES,
     Page,
-    Variant,
     epochs_to,
-    mse,
     pages,
     served,
     short,
-    stop_epoch,
     stopped,
 )
 from regbench.reports.groups import Group
@@ -29,7 +27,6 @@ from regbench.reports.records import Record, cell, measured
 from regbench.reports.settings import title_settings
 from regbench.reports.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_markdown
 
-TARGET = 0.01  # "minima within 10^-2"
 CSV_FIELDS = (
     *("budget", "dataset", "variant", "width", "strength", "protocol", "metric", "unit", "status", "mean", "low"),
     *("high", "n", "seeds", "failed_seeds", "note"),
@@ -186,37 +183,3 @@ def _penalty_texts(rows: list[dict]) -> list[str]:
     texts = [f"{median(values):.1e}" if median(values) else "0" for values in norms]
     texts += [f"{median(values):.0f}".replace("-", MINUS) for values in changes]
     return [*texts, f"{served(rows)} of {len(rows)}"]
-
-
-def findings(page: Page) -> str:
-    """What is left of "4x faster", in sentences whose numbers are read from the rows."""
-    lines = []
-    for variant in page.variants:
-        sentences = [_finding(page, variant, width) for width in page.widths]
-        lines += [
-            f"- {variant.label}, width {width}: {s}" for width, s in zip(page.widths, sentences, strict=True) if s
-        ]
-    head = "What is left of the speed-up (protocol paper; the largest lambda against lambda = 0):\n"
-    return "\n".join([head, *lines, ""]) if lines else ""
-
-
-def _finding(page: Page, variant: Variant, width: int) -> str | None:
-    strength = page.strengths[-1]
-    treated, control = page.groups.get((variant, width, strength)), page.groups.get((variant, width, 0.0))
-    if strength == 0 or treated is None or control is None or not treated.done or not control.done:
-        return None
-
-    def mean(group: Group, read: Callable[[dict], float]) -> float:
-        return fmean(read(row) for row in group.done)
-
-    stops = [mean(group, lambda row: stop_epoch(row, "paper")) for group in (treated, control)]
-    errors = [mean(group, lambda row: mse(row, "paper")) for group in (treated, control)]
-    bound = "more than " if any(not stopped(row, "paper") for row in control.done) else ""
-    ratio = errors[0] / errors[1]
-    text = f"stops after {stops[0]:.1f} epochs instead of {bound}{stops[1]:.1f}, at {ratio:.2f} times the error"
-    times = [[epochs_to(row, TARGET) for row in group.done] for group in (treated, control)]
-    if all(None not in each for each in times):
-        return f"{text}; a test MSE of {TARGET} takes {fmean(times[0]):.1f} epochs instead of {fmean(times[1]):.1f}."
-    reached = [sum(each is not None for each in part) for part in times]
-    counts = f"{reached[0]} of {len(times[0])} instead of {reached[1]} of {len(times[1])} trainings"
-    return f"{text}; a test MSE of {TARGET} is reached by {counts} before they end."

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean, median
 
+import numpy as np
+
+from regbench.reports import stats
 from regbench.reports.best_of_many import chance_of_any
-from regbench.reports.entropy_gains import ALPHA, GAINS, Result
+from regbench.reports.entropy_gains import ALPHA, GAINS, Result, accuracy
 from regbench.reports.entropy_groups import NULL, SEEDS_APART, Line
 from regbench.reports.groups import Group, flatten
 from regbench.reports.paper import PaperNumbers
 from regbench.reports.records import number
-from regbench.reports.tables import EN_DASH
+from regbench.reports.tables import EN_DASH, MINUS
 
 GUIDE = f"""# Table 1 of the entropy paper: small CNNs with a convolutional entropy loss
 
@@ -100,6 +103,24 @@ def gains_note(here: Sequence[Result], null: Sequence[Result], is_null: bool) ->
     return f"Mean gain over the lines, in pp: {'; '.join(parts)}."
 
 
+def likeness_note(lines: Iterable[Line]) -> str | None:
+    """How alike the trainings of one seed come out; the tests that take them as independent rest on it."""
+    found = [
+        correlation
+        for line in lines
+        for group in line.choices.values()
+        if line.baseline and (correlation := _correlation(line.baseline, group)) is not None
+    ]
+    if not found:
+        return None
+    mean = f"{fmean(found):+.2f}".replace("-", MINUS)
+    return (
+        f"Correlation over seeds with the baseline's test accuracy (protocol paper): {mean}, mean over "
+        f"{len(found)} group{'s' * (len(found) != 1)}. Welch's and Dunnett's tests and the chance above take "
+        "0; above 0, true p-values and chances are smaller."
+    )
+
+
 def gradient_medians(group: Group) -> tuple[float, float] | None:
     """Median over seeds of the penalty's gradient norm in the first and last epoch; None where it is not recorded."""
     pairs = []
@@ -138,6 +159,17 @@ def _network(row: dict) -> str:
     return f"leaky ReLU of slope {model['slope']:g}; {optimizer}, learning rate {rate}, batches of {batch}"
 
 
+def _correlation(baseline: Group, group: Group) -> float | None:
+    """Pearson's correlation over the seeds in common; None with fewer than three or without spread."""
+    read = accuracy("paper")
+    ours, theirs = group.per_seed(read), baseline.per_seed(read)
+    seeds = sorted(set(ours) & set(theirs))
+    pair = [[values[seed] for seed in seeds] for values in (ours, theirs)]
+    if len(seeds) < 3 or any(stats.mean_interval(values).half_width is None for values in pair):
+        return None
+    return float(np.corrcoef(pair)[0, 1])
+
+
 def _naive(result: Result) -> float | None:
     return result.records[GAINS["paper"]].p
 
@@ -171,7 +203,7 @@ def _chance(results: Sequence[Result]) -> str:
     ]
     if not chances:
         return ""
-    return f"; chance alone would give about {100 * fmean(chances):.0f} % of the lines"
+    return f"; chance alone would give about {100 * fmean(chances):.0f} % of the lines, were all trainings independent"
 
 
 def _mean_gains(results: Sequence[Result]) -> str:
@@ -185,5 +217,5 @@ def _mean_gains(results: Sequence[Result]) -> str:
 
 def _range(values: Iterable[float]) -> str:
     ordered = sorted(values)
-    low, high = f"{ordered[0]:.2g}", f"{ordered[-1]:.2g}"
+    low, high = f"{ordered[0]:.3g}", f"{ordered[-1]:.3g}"
     return low if low == high else f"{low} to {high}"

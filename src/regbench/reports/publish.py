@@ -5,6 +5,7 @@ from pathlib import Path
 
 from regbench.errors import UserError
 from regbench.paths import ROOT
+from regbench.reports import autoencoder_findings
 from regbench.reports.autoencoder_curves import draw_autoencoders
 from regbench.reports.autoencoder_tables import write_autoencoders
 from regbench.reports.autoencoders import FIGURES, MEASURES, pages
@@ -13,7 +14,7 @@ from regbench.reports.entropy_table1 import write_entropy_table1
 from regbench.reports.figures import draw_curves, draw_masks
 from regbench.reports.paper import load_paper_numbers
 from regbench.reports.sensitivity import build_sensitivity
-from regbench.reports.summary import write_summary
+from regbench.reports.summary import summary, write_summary
 from regbench.reports.table1 import BUDGETS, build_sections, write_table1
 from regbench.reports.tables import to_markdown
 
@@ -26,8 +27,7 @@ def publish_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[
     """PB-EDropout's Table 1, the README's summary of it; per budget, its Figure 1 and the averaged masks of conv1."""
     numbers = load_paper_numbers(PAPER / "pb_edropout.yaml")
     written = write_table1(rows, numbers, results / "tables")
-    target = README if results.resolve() == README.parent / "results" else results / "tables" / "README.md"
-    written.append(write_summary(build_sections(rows, numbers), README, target))
+    written.append(write_readme("results", summary(build_sections(rows, numbers)), results))
     if not pictures:
         return written
     for budget in sorted({row["budget"] for row in rows if row["status"] == "done"}):
@@ -36,6 +36,12 @@ def publish_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[
         if any(row["artifacts"] for row in of_budget):
             written.append(draw_masks(of_budget, results / "figures" / f"pb_edropout_masks_{budget}.png"))
     return written
+
+
+def write_readme(name: str, block: str, results: Path) -> Path:
+    """The README with one of its blocks of results; a copy beside the tables where they are not this repository's."""
+    target = README if results.resolve() == README.parent / "results" else results / "tables" / "README.md"
+    return write_summary(name, block, README, target)
 
 
 def publish_sensitivity(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
@@ -55,6 +61,7 @@ def publish_sensitivity(rows: Sequence[dict], results: Path, pictures: bool) -> 
 def publish_entropy_figures(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
     """The entropy paper's Figures 2 to 6, and the tables behind them."""
     written = write_autoencoders(rows, load_paper_numbers(PAPER / "entropy_guidance.yaml"), results / "tables")
+    written.append(write_readme("entropy results", autoencoder_findings.summary(pages(rows)), results))
     if not pictures:
         return written
     written.append(draw_losses(results / "figures" / "entropy_figure2.png"))

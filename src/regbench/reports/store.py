@@ -57,11 +57,12 @@ class Store:
 
     def find(self, row_id: str) -> Row | None:
         """The row of this id, wherever it lies; None where there is none."""
-        if not self.has(row_id):
-            return None
         for path in self.runs.glob(f"*/{row_id}.json"):
             return _parse(path.read_text(), str(path))
-        return next((row for row in self.rows() if row["id"] == row_id), None)
+        for path in self.runs.glob("*.jsonl"):
+            if row_id in _packed_ids(path, path.stat().st_mtime_ns):
+                return next(row for row in self.rows(path.stem) if row["id"] == row_id)
+        return None
 
     def failed_ids(self) -> set[str]:
         """Ids of the members whose row says that they failed."""

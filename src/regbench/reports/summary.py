@@ -1,4 +1,4 @@
-"""The README's table of results, rebuilt from Table 1's records so that it cannot disagree with them."""
+"""The README's tables of results, rebuilt from rows so that they cannot disagree with them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from regbench.errors import UserError
 from regbench.reports.methods import BASELINE, CLASSIC, DATASETS, PB_FULL, PB_MASK, RANDOM, Method
 from regbench.reports.tables import Table
 
-BEGIN, END = "<!-- results: written by `make tables` -->", "<!-- end of results -->"
+BEGIN, END = "<!-- {name}: written by `make tables` -->", "<!-- end of {name} -->"
 SHOWN = (BASELINE, CLASSIC, RANDOM, PB_MASK, PB_FULL)
 
 
@@ -25,13 +25,14 @@ def summary(sections: dict[str, list[Table]]) -> str:
     return "\n".join(lines)
 
 
-def write_summary(sections: dict[str, list[Table]], source: Path, target: Path) -> Path:
-    """Put the summary between the marks of the README at `source`; the result goes to `target`."""
+def write_summary(name: str, block: str, source: Path, target: Path) -> Path:
+    """Put a block between its marks in the README at `source`; the result goes to `target`."""
     text = source.read_text()
-    if BEGIN not in text or END not in text:
-        raise UserError(f"{source} lacks the lines {BEGIN} and {END}: the results go between them")
-    head, rest = text.split(BEGIN, 1)
-    target.write_text(f"{head}{BEGIN}\n{summary(sections)}\n{END}{rest.split(END, 1)[1]}")
+    begin, end = BEGIN.format(name=name), END.format(name=name)
+    if begin not in text or end not in text:
+        raise UserError(f"{source} lacks the lines {begin} and {end}: the results go between them")
+    head, rest = text.split(begin, 1)
+    target.write_text(f"{head}{begin}\n{block}\n{end}{rest.split(end, 1)[1]}")
     return target
 
 

@@ -1,0 +1,75 @@
+"""What is left of the entropy paper's "4x faster", in sentences and in the README's lines, read from the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+
+from regbench.reports.autoencoders import Page, Variant, epochs_to, mse, short, stop_epoch, stopped
+from regbench.reports.groups import Group
+
+TARGET = 0.01  # "minima within 10^-2"
+
+
+def findings(page: Page) -> str:
+    """What is left of "4x faster", in sentences whose numbers are read from the rows."""
+    lines = []
+    for variant in page.variants:
+        sentences = [_finding(page, variant, width) for width in page.widths]
+        lines += [
+            f"- {variant.label}, width {width}: {s}" for width, s in zip(page.widths, sentences, strict=True) if s
+        ]
+    head = "What is left of the speed-up (protocol paper; the largest lambda against lambda = 0):\n"
+    return "\n".join([head, *lines, ""]) if lines else ""
+
+
+def _finding(page: Page, variant: Variant, width: int) -> str | None:
+    strength = page.strengths[-1]
+    treated, control = page.groups.get((variant, width, strength)), page.groups.get((variant, width, 0.0))
+    if strength == 0 or treated is None or control is None or not treated.done or not control.done:
+        return None
+
+    def mean(group: Group, read: Callable[[dict], float]) -> float:
+        return fmean(read(row) for row in group.done)
+
+    stops = [mean(group, lambda row: stop_epoch(row, "paper")) for group in (treated, control)]
+    errors = [mean(group, lambda row: mse(row, "paper")) for group in (treated, control)]
+    bound = "more than " if any(not stopped(row, "paper") for row in control.done) else ""
+    ratio = errors[0] / errors[1]
+    text = f"stops after {stops[0]:.1f} epochs instead of {bound}{stops[1]:.1f}, at {ratio:.2f} times the error"
+    times = [[epochs_to(row, TARGET) for row in group.done] for group in (treated, control)]
+    if all(None not in each for each in times):
+        return f"{text}; a test MSE of {TARGET} takes {fmean(times[0]):.1f} epochs instead of {fmean(times[1]):.1f}."
+    reached = [sum(each is not None for each in part) for part in times]
+    counts = f"{reached[0]} of {len(times[0])} instead of {reached[1]} of {len(times[1])} trainings"
+    return f"{text}; a test MSE of {TARGET} is reached by {counts} before they end."
+
+
+def summary(found: Sequence[Page]) -> str:
+    """The README's lines: where early stopping ends a training with and without a penalty, and with a mere constant."""
+    lines = [
+        "| dataset, budget, latent width | lambda | no penalty | entropy penalty | constant without gradient |",
+        "| :--- | ---: | ---: | ---: | ---: |",
+    ]
+    for page in found:
+        pair = [next((v for v in page.variants if v.label == label), None) for label in SHOWN]
+        for width in page.widths:
+            for strength in (each for each in page.strengths if each in LAMBDAS):
+                groups = [page.groups.get((variant, width, strength)) for variant in pair]
+                baseline = next((g for (_, w, s), g in page.groups.items() if (w, s) == (width, 0.0)), None)
+                cells = " | ".join(_stop_text(group) for group in (baseline, *groups))
+                lines.append(f"| {page.name}, {page.budget}, {width} | {short(strength)} | {cells} |")
+    return "\n".join(lines)
+
+
+SHOWN = ("entropy, eps 1e-7", "constant, eps 1e-7")
+LAMBDAS = (0.01, 10.0)
+
+
+def _stop_text(group: Group | None) -> str:
+    if group is None:
+        return "not run"
+    if group.failed:
+        return "X"
+    capped = "> " if all(not stopped(row, "paper") for row in group.done) else ""
+    return f"{capped}{fmean(stop_epoch(row, 'paper') for row in group.done):.1f} (n = {len(group.done)})"
