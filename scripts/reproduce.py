@@ -23,7 +23,7 @@ from regbench.experiments import Cell, Sweep, cells, load_config, sweeps
 from regbench.jobs import Member
 from regbench.reports.store import Store
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.0
 RUN_KEYS = ("paths", "tracking", "device", "download", "retry_failed", "stack")
 
 

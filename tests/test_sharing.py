@@ -81,7 +81,6 @@ def test_a_served_member_trains_nothing_and_is_never_served_again(tmp_path, monk
     train(config(tmp_path, *ENTROPY))
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="a served member knows no checkpoint to remove")
 def test_a_member_that_was_begun_and_is_then_served_leaves_no_checkpoint(tmp_path):
     baseline(tmp_path)
     member = members(config(tmp_path, *CONSTANT))[0]
@@ -91,9 +90,6 @@ def test_a_member_that_was_begun_and_is_then_served_leaves_no_checkpoint(tmp_pat
     assert len(rows(tmp_path)) == 2 and not path.exists()
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="its checkpoint is called `unsaved`, where the process is"
-)
 def test_serving_removes_no_file_of_the_users(tmp_path, monkeypatch):
     baseline(tmp_path)
     monkeypatch.chdir(tmp_path)

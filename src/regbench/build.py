@@ -47,16 +47,18 @@ def make_schedule(member: Member, model: torch.nn.Module) -> Schedule:
     """What the loop reads of a member's config."""
     task = member.config["task"]
     stopping = task.get("early_stopping")
-    follow = tuple(task.get("follow") or ())
+    follow = task.get("follow") or []
+    if not isinstance(follow, list):
+        raise UserError(f"task.follow={follow} is not allowed: a list of layers, or null")
     clip = task.get("clip_norm")
-    if clip is not None and not clip > 0:
+    if clip is not None and not (isinstance(clip, int | float) and clip > 0):
         raise UserError(f"task.clip_norm={clip} is not allowed: a number above 0, or null")
     _check_followed(follow, model)
     stopping = None if stopping is None else _early_stopping(stopping)
-    return Schedule(member.config["epochs"], task["batch_size"], stopping, clip, follow)
+    return Schedule(member.config["epochs"], task["batch_size"], stopping, clip, tuple(follow))
 
 
-def _check_followed(follow: tuple[str, ...], model: torch.nn.Module) -> None:
+def _check_followed(follow: list[str], model: torch.nn.Module) -> None:
     """Raise UserError for a followed layer that is no dense layer of the model."""
     dense = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
     for name in follow:

@@ -3,12 +3,14 @@
 A cell is one resolved config, whatever the seed; a sweep is a product of overrides, as Hydra's multirun runs it.
 """
 
+import copy
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from regbench.errors import UserError
@@ -37,6 +39,7 @@ def sweeps(experiment: str, narrowed: Sweep) -> list[Sweep]:
         raise UserError(f"experiment={experiment} is not known: allowed are {', '.join(known)}")
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         cfg = compose("train", [f"experiment={experiment}"])
+    narrowed = {key: [_text(value) for value in values] for key, values in narrowed.items()}
     found = [_lists(params) for params in OmegaConf.to_container(cfg.sweeps, resolve=True)]
     _check_known(found, narrowed)
     kept = [_narrow(sweep, narrowed) for sweep in found]
@@ -45,13 +48,30 @@ def sweeps(experiment: str, narrowed: Sweep) -> list[Sweep]:
 
 def cells(experiment: str, sweep: Sweep, fixed: Iterable[str] = ()) -> list[Cell]:
     """The cells of one sweep; `fixed` overrides hold in all of them."""
+    groups = {key: values for key, values in sweep.items() if (CONFIGS / key).is_dir()}
+    settings = {key: values for key, values in sweep.items() if key not in groups}
     found = []
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        for values in itertools.product(*sweep.values()):
-            overrides = tuple(f"{key}={value}" for key, value in zip(sweep, values, strict=True))
-            cfg = compose("train", [f"experiment={experiment}", *overrides, *fixed])
-            found.append(Cell(overrides, members(cfg)))
+        for chosen in itertools.product(*groups.values()):
+            cfg = compose("train", [f"experiment={experiment}", *_overrides(groups, chosen), *fixed])
+            # Composing is slow, setting a key is not: what Hydra does last is done here for every value.
+            for values in itertools.product(*settings.values()):
+                own = _with_settings(cfg, _overrides(settings, values))
+                value_of = dict(zip([*groups, *settings], [*chosen, *values], strict=True))
+                found.append(Cell(tuple(f"{key}={value_of[key]}" for key in sweep), members(own)))
     return found
+
+
+def _overrides(keys: Iterable[str], values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"{key}={value}" for key, value in zip(keys, values, strict=True))
+
+
+def _with_settings(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """A copy of the config with these values, read by Hydra's own grammar."""
+    changed = copy.deepcopy(cfg)
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        OmegaConf.update(changed, override.key_or_group, override.value())
+    return changed
 
 
 def rows_of_cells(found: Iterable[Cell], rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -71,13 +91,18 @@ def _lists(params: dict[str, Any]) -> Sweep:
     return {
         key: [_text(each) for each in value]
         if isinstance(value, list)
-        else [part.strip() for part in str(value).split(",")]
+        else [_text(part) for part in str(value).split(",")]
         for key, value in params.items()
     }
 
 
 def _text(value: object) -> str:
-    return str(value).replace(" ", "").replace("'", "")
+    """A value as Hydra takes it; a number has one spelling, however it was written."""
+    text = str(value).replace(" ", "").replace("'", "")
+    try:
+        return text if text.lstrip("-").isdigit() else str(float(text))
+    except ValueError:
+        return text
 
 
 def _check_known(found: list[Sweep], narrowed: Sweep) -> None:

@@ -54,10 +54,17 @@ def members(cfg: DictConfig) -> list[Member]:
     _check_numbers(cfg)
     if not _is_seed(cfg.seed_offset):
         raise UserError(f"seed_offset={cfg.seed_offset} is not allowed: an integer from 0")
-    return [_member(cfg, seed + cfg.seed_offset, float(strength)) for seed in seeds for strength in strengths]
+    kinds = [(float(strength), _config(cfg, float(strength))) for strength in strengths]
+    return [_member(config, seed + cfg.seed_offset, strength) for seed in seeds for strength, config in kinds]
 
 
-def _member(cfg: DictConfig, seed: int, strength: float) -> Member:
+def _member(config: dict[str, Any], seed: int, strength: float) -> Member:
+    config = {**config, "seed": seed}
+    return Member(member_id(config), seed, strength, config)
+
+
+def _config(cfg: DictConfig, strength: float) -> dict[str, Any]:
+    """The scientific config at one strength, without a seed."""
     regularizer = _at_strength(cfg, strength)
     if strength != 0.0 and regularizer["method"] == _at_strength(cfg, 0.5 * strength)["method"]:
         raise UserError(
@@ -76,16 +83,14 @@ def _member(cfg: DictConfig, seed: int, strength: float) -> Member:
         "task": OmegaConf.to_container(cfg.task, resolve=True),
         "budget": cfg.budget.name,
         "epochs": cfg.budget.epochs,
-        "seed": seed,
     }
-    config = unregularized(config) if strength == 0.0 else config
-    return Member(member_id(config), seed, strength, config)
+    return unregularized(config) if strength == 0.0 else config
 
 
 def unregularized(config: dict[str, Any]) -> dict[str, Any]:
     """The config of the baseline: no regularizer, and no penalty for early stopping to watch."""
     task = config["task"]
-    if task.get("early_stopping"):
+    if isinstance(task.get("early_stopping"), dict):
         task = {**task, "early_stopping": {**task["early_stopping"], "watch": "base"}}
     return {**config, "regularizer": BASELINE, "task": task}
 

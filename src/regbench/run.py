@@ -60,14 +60,17 @@ class Run:
         baseline = None if config == member.config else self.store.find(member_id(config))
         if baseline is None:
             return False
-        training = build(member, self.data, self.device)
+        training = self.begin(member)
         records = records_from(baseline, training, make_schedule(member, training.model))
         if records is None:
             return False
-        for record in records:
-            self.tracker.log_epoch(member_name(member), record)
-        training.records = records
-        self.finish(member, training, None, {"served_by": baseline["id"]})
+        with self.taken([member]) as mine:
+            if mine:
+                for record in records:
+                    self.tracker.log_epoch(member_name(member), record)
+                training.records = records
+                # No time of its own: the baseline's row has it.
+                self.finish(member, training, None, {"served_by": baseline["id"], "seconds": 0.0})
         return True
 
     def size(self, job: list[Member]) -> int:
@@ -76,7 +79,8 @@ class Run:
         if most == 1 or len(job) < 2:
             return 1
         trainings = [self.begin(member, own_noise=True) for member in job]
-        reason = why_not(trainings[0])
+        alike = len({stack_key(member) for member in job}) == 1
+        reason = why_not(trainings[0]) if alike else "a setting beside the strength differs with it"
         if reason is not None:
             log.info("the members are trained one by one: %s", reason)
             return 1
@@ -173,10 +177,21 @@ class Run:
         log.info("%s is %s", member.label, row["status"])
 
 
+def stack_key(member: Member) -> str:
+    """What members must share to train at once: all but the seed, and of the regularizer its strength or drop rate."""
+    regularizer = {key: value for key, value in member.config["regularizer"].items() if key != "strength"}
+    method = {key: value for key, value in regularizer["method"].items() if key != "strength"}
+    if isinstance(method.get("layer"), dict):
+        method["layer"] = {key: value for key, value in method["layer"].items() if key != "p"}
+    return member_id({**member.config, "seed": None, "regularizer": {**regularizer, "method": method}})
+
+
 def stack_limit(cfg: DictConfig) -> int | None:
     """The most members to train at once, 1 for stack=off, None for stack=auto."""
-    if cfg.stack in ("auto", "off"):
-        return None if cfg.stack == "auto" else 1
+    if cfg.stack == "auto":
+        return None
+    if cfg.stack == "off" or cfg.stack is False:  # YAML reads a bare off as false
+        return 1
     if not isinstance(cfg.stack, int) or isinstance(cfg.stack, bool) or cfg.stack < 1:
         raise UserError(f"stack={cfg.stack} is not allowed: allowed are auto, off, or a number of members, 1 or more")
     return cfg.stack

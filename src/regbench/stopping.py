@@ -29,7 +29,7 @@ class EarlyStopping:
     watch: str = "compound"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.patience, int) or self.patience < 1:
+        if not isinstance(self.patience, int) or isinstance(self.patience, bool) or self.patience < 1:
             raise UserError(f"task.early_stopping.patience={self.patience} is not allowed: an integer of 1 or more")
         if not 0 <= self.min_delta < math.inf:
             raise UserError(f"task.early_stopping.min_delta={self.min_delta} is not allowed: a number of 0 or more")

@@ -54,8 +54,9 @@ def train(cfg: DictConfig) -> None:
     for member in {member.strength: member for member in missing}.values():
         # A wrong placement, strength or task is said before any tracking or training.
         training = build(member, data, device)
+        names = {"task": cfg.task.name, "model": cfg.model.name}
+        training.task.check(training.model, data.train, names)
         make_schedule(member, training.model)
-        training.task.check(training.model, data.train)
     tracker = start_tracker(cfg, missing)
     run = Run(cfg, data, device, tracker, store, origin, retried)
     try:

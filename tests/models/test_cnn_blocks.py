@@ -67,8 +67,8 @@ def test_wrong_settings_are_refused(arguments, words):
 @pytest.mark.parametrize(
     "overrides,words",
     [
-        (["task=reconstruct"], "task.follow=encoder is no dense layer of this model: allowed are head"),
-        (["task=reconstruct", "task.follow=[head]"], "task=reconstruct does not fit model=cnnblocks"),
+        (["task=reconstruct"], "task=reconstruct does not fit model=cnn_blocks"),
+        (["+task.follow=[encoder]"], "task.follow=encoder is no dense layer of this model: allowed are head"),
         (["model.widths=[8,8,8]"], "model.widths=[8, 8, 8] is too deep for an input of (1, 16, 16)"),
         (["model.widths=many"], "model: regbench.models.CNNBlocks does not take these settings: widths"),
         (["regularizer=dropout", "regularizer.method.placement=[conv2]"], "placement=conv2 is not a site"),

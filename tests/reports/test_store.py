@@ -77,9 +77,6 @@ def test_a_row_that_is_found_is_a_whole_one(store):
         False,
         pytest.param(
             True,
-            marks=pytest.mark.xfail(
-                strict=True, raises=AssertionError, reason="a loose row hides a packed one, whatever their status"
-            ),
         ),
     ],
 )

@@ -41,8 +41,12 @@ class _OwnNoise:
     noise: Tensor
 
     def draw(self, shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
-        """Noise for an input of this shape, 0 or 1 / (1 - p): the numbers that the layer itself would draw."""
-        noise = torch.empty(self.noise_shape(shape), device=self.noise.device)
+        """Noise for an input of this shape, 0 or 1 / (1 - p): on a CPU the numbers that the layer itself would draw.
+
+        Maps (N, C, H, W) are taken to lie in channels_last memory, as in training: torch draws in memory order.
+        """
+        memory = torch.channels_last if len(shape) == 4 else torch.contiguous_format
+        noise = torch.empty(self.noise_shape(shape), device=self.noise.device, memory_format=memory)
         return noise.bernoulli_(1 - self.p, generator=generator).div_(1 - self.p)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -83,8 +83,9 @@ def highest_entropy_change(weight: Tensor) -> Tensor:
     Far below what a reciprocal penalty can see, Hadamard's bound (the sum of log row lengths) stands for log|det W|:
     it costs n^2 instead of n^3.
     """
-    bound = square_part(weight).float().norm(dim=-1).log().sum(-1)
-    return bound if (bound < FAR_BELOW).all() else dense_entropy_change(weight)
+    bound = square_part(weight).double().norm(dim=-1).log().sum(-1).float()
+    far = bound < FAR_BELOW
+    return bound if far.all() else torch.where(far, bound, dense_entropy_change(weight))
 
 
 def entropy_loss(weight: Tensor, form: str = "reciprocal", eps: float = 1e-3) -> Tensor:

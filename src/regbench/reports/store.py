@@ -57,12 +57,18 @@ class Store:
 
     def find(self, row_id: str) -> Row | None:
         """The row of this id, wherever it lies; None where there is none."""
-        for path in self.runs.glob(f"*/{row_id}.json"):
-            return _parse(path.read_text(), str(path))
-        for path in self.runs.glob("*.jsonl"):
+        found: Row | None = None
+        for path in sorted(self.runs.glob(f"*/{row_id}.json")):
+            try:
+                found = _better(found, _parse(path.read_text(), str(path)))
+            except FileNotFoundError:  # packed just now: it is found below
+                continue
+        for path in sorted(self.runs.glob("*.jsonl")):
             if row_id in _packed_ids(path, path.stat().st_mtime_ns):
-                return next(row for row in self.rows(path.stem) if row["id"] == row_id)
-        return None
+                lines = enumerate(path.read_text().splitlines(), start=1)
+                number, line = next((n, line) for n, line in lines if f'"id":"{row_id}"' in line)
+                found = _better(found, _parse(line, f"{path}, line {number}"))
+        return found
 
     def failed_ids(self) -> set[str]:
         """Ids of the members whose row says that they failed."""

@@ -87,6 +87,7 @@ def _epoch(
     if not trainings:
         return
     start = time.perf_counter()
+    noise = [each.noise.get_state() for each in trainings]
     try:
         metrics = train_stacked_epoch(trainings, data.train, schedule, epoch, on_step)
     except RuntimeError as error:
@@ -96,6 +97,8 @@ def _epoch(
             reason = str(error).splitlines()[0]
             yield trainings[0], Failed(f"out of memory in epoch {epoch}: {reason}", trainings[0].records)
             return
+        for each, state in zip(trainings, noise, strict=True):
+            each.noise.set_state(state)
         half = len(trainings) // 2
         log.warning("no memory for %d members at once: going on with %d", len(trainings), half)
         for part in (trainings[:half], trainings[half:]):
@@ -240,8 +243,8 @@ def clip_each(parameters: list[Tensor], most: float) -> None:
 
 
 def _stack(values: list) -> object:
-    """State of many optimizers as one: step counters are equal, and stay a number."""
-    return torch.stack(values) if torch.is_tensor(values[0]) and values[0].dim() else values[0]
+    """State of many optimizers as one: step counters are equal, and stay one number, of its own."""
+    return torch.stack(values) if torch.is_tensor(values[0]) and values[0].dim() else copy.deepcopy(values[0])
 
 
 def _slice(value: object, i: int) -> object:

@@ -26,16 +26,16 @@ class Task:
         return {}
 
     @torch.no_grad()
-    def check(self, model: nn.Module, data: Batches) -> None:
-        """Raise UserError where the model's output is none of this task's."""
+    def check(self, model: nn.Module, data: Batches, names: dict[str, str]) -> None:
+        """Raise UserError where the model's output is none of this task's; `names` are those of task and model."""
         inputs, _ = self.batch(data, slice(0, 2))
         training = model.training
         shape = tuple(model.eval()(inputs).shape)
         model.train(training)
         if not self.fits(shape, tuple(inputs.shape)):
             raise UserError(
-                f"task={type(self).__name__.lower()} does not fit model={type(model).__name__.lower()}, which makes "
-                f"{shape} of {tuple(inputs.shape)}: allowed is an output of {self.output}"
+                f"task={names['task']} does not fit model={names['model']}, which makes {shape} of "
+                f"{tuple(inputs.shape)}: allowed is an output of {self.output}"
             )
 
     #: what an output is, in words
