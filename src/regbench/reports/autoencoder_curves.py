@@ -30,10 +30,10 @@ def draw_autoencoders(page: Page, measure: str, path: str | Path) -> Path:
     across = min(COLUMNS, len(variants))
     down = -(-len(variants) // across)
     figure = new_figure(4.1 * across + 0.4, 3.4 * down + 1.3)
-    panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat
+    panels = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
     for axes, variant in zip(panels, variants, strict=False):
         _draw_panel(axes, page, variant, measure)
-    for axes in list(panels)[len(variants) :]:
+    for axes in panels[len(variants) :]:
         axes.set_visible(False)
     figure.suptitle(f"{page.name}: {title_settings(page.rows, page.groups.values(), capped=True)}", fontsize=10)
     lines, labels = {}, []
@@ -79,5 +79,8 @@ def _draw_panel(axes: Axes, page: Page, variant: Variant, measure: str) -> None:
     axes.set_title(variant.label, fontsize=10)
     axes.set_xticks(page.widths)
     axes.set(xlabel="latent width", ylabel=LABELS[measure])
-    axes.set_ylim(bottom=0)
+    if measure == "mse":
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

@@ -19,8 +19,25 @@ def findings(page: Page) -> str:
         lines += [
             f"- {variant.label}, width {width}: {s}" for width, s in zip(page.widths, sentences, strict=True) if s
         ]
+        lines += _like_its_constant(page, variant)
     head = "What is left of the speed-up (protocol paper; the largest lambda against lambda = 0):\n"
     return "\n".join([head, *lines, ""]) if lines else ""
+
+
+def _like_its_constant(page: Page, variant: Variant) -> list[str]:
+    """In how many trainings the penalty stops just where the constant of the same size does."""
+    label = variant.label.replace("entropy", "constant")
+    constant = next((each for each in page.variants if each.label == label and each != variant), None)
+    same: list[bool] = []
+    for (found, width, strength), group in page.groups.items():
+        other = page.groups.get((constant, width, strength))
+        if found == variant and strength != 0 and other is not None:
+            stops = other.per_seed(lambda row: stop_epoch(row, "paper"))
+            ours = group.per_seed(lambda row: stop_epoch(row, "paper"))
+            same += [stop == stops[seed] for seed, stop in ours.items() if seed in stops]
+    if not same:
+        return []
+    return [f"- {variant.label}: {sum(same)} of {len(same)} trainings stop at the very epoch of {label}."]
 
 
 def _finding(page: Page, variant: Variant, width: int) -> str | None:

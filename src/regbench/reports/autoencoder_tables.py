@@ -105,7 +105,7 @@ def _value_table(page: Page, measure: str, protocol: str, numbers: PaperNumbers)
 def paper_texts(numbers: PaperNumbers, table: str) -> tuple[str, ...]:
     """What the paper's text says about a figure, as one note; its curves are only drawn."""
     found = [number for number in numbers if number.table == table]
-    said = "; ".join(f"{each.row}: {each.column.lower()} {each.printed} {each.unit}" for each in found)
+    said = "; ".join(f"{each.row}: {each.column} {each.value:g} {each.unit}" for each in found)
     return (f"The paper's text (its curves are only drawn): {said}.",) if found else ()
 
 

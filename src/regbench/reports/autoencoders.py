@@ -25,6 +25,7 @@ class Variant:
     """What is added to the loss, and which loss early stopping watches."""
 
     rank: int
+    eps: float
     label: str
     watch: str
 
@@ -76,7 +77,7 @@ def _page(dataset: str, budget: str, rows: list[dict]) -> Page:
             others.setdefault((variant_of(row), width, row["strength"]), []).append(row)
     groups = {key: make_group(members, f"autoencoders, {dataset}, {key}") for key, members in others.items()}
     unregularized = {width: make_group(members, f"autoencoders, {dataset}") for width, members in baseline.items()}
-    for variant in {key[0] for key in others} or {Variant(0, "no penalty", "base")}:
+    for variant in {key[0] for key in others} or {Variant(0, 0.0, "no penalty", "base")}:
         groups |= {(variant, width, 0.0): group for width, group in unregularized.items()}
     return Page(dataset, budget, tuple(rows), groups)
 
@@ -87,11 +88,11 @@ def variant_of(row: dict) -> Variant:
     watch = row["config"]["task"]["early_stopping"]["watch"]
     watched = "" if watch == "compound" else ", base loss watched"
     if name == "constant":
-        return Variant(_rank(1, watch), f"constant, eps {short(method['eps'])}{watched}", watch)
+        return Variant(_rank(1, watch), method["eps"], f"constant, eps {short(method['eps'])}{watched}", watch)
     if name == "entropy" and method["form"] == "log":
-        return Variant(_rank(2, watch), f"entropy, log{watched}", watch)
+        return Variant(_rank(2, watch), 0.0, f"entropy, log{watched}", watch)
     if name == "entropy":
-        return Variant(_rank(0, watch), f"entropy, eps {short(method['eps'])}{watched}", watch)
+        return Variant(_rank(0, watch), method["eps"], f"entropy, eps {short(method['eps'])}{watched}", watch)
     raise UserError(f"row {row['id']}: regularizer={name!r}: allowed are none, entropy, constant")
 
 
