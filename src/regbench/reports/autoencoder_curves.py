@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import matplotlib
@@ -27,7 +28,7 @@ def draw_autoencoders(page: Page, measure: str, path: str | Path) -> Path:
     variants = [variant for variant in page.variants if _drawable(page, variant)]
     if not variants:
         raise UserError(f"{page.dataset}, budget {page.budget}: no finished row to draw")
-    across = min(COLUMNS, len(variants))
+    across = min(COLUMNS, math.ceil(math.sqrt(len(variants))))
     down = -(-len(variants) // across)
     figure = new_figure(4.1 * across + 0.4, 3.4 * down + 1.3)
     panels = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
@@ -78,6 +79,7 @@ def _draw_panel(axes: Axes, page: Page, variant: Variant, measure: str) -> None:
         )
     axes.set_title(variant.label, fontsize=10)
     axes.set_xticks(page.widths)
+    axes.tick_params(labelbottom=True)
     axes.set(xlabel="latent width", ylabel=LABELS[measure])
     if measure == "mse":
         axes.set_yscale("log")
