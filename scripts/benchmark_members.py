@@ -39,7 +39,8 @@ CNN = ["experiment=entropy-table1", "dataset=cifar10", "model.widths=[32]", "reg
 CNN += ["regularizer.method.placement=first", "regularizer.method.eps=1e-7"]
 FORMS = {"autoencoder": ("log", "reciprocal"), "cnn": ("reciprocal",)}
 SIZES = {"autoencoder": "784-100-784 on all of MNIST less 2,000", "cnn": "CNN [32] on 10,000 CIFAR-10 images"}
-ALONE = 3  # members that are timed with a process each
+PLAIN = ("stack=off", "share=false")
+ALONE = ("strengths=[0.01]", "strengths=[0.1]", "strengths=[1.0]")  # members that are timed with a process each
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Way:
     overrides: tuple[str, ...]
     threads: int
     members: int
+    calls: tuple[str, ...] = ("",)  # one more override for each command; "" is none
 
 
 def ways(seeds: int, cores: int) -> list[Way]:
@@ -60,10 +62,11 @@ def ways(seeds: int, cores: int) -> list[Way]:
     split = (f"seeds={parts}", f"strengths={STRENGTHS}", "launch=joblib", f"workers={cores}")
     full = seeds * MEMBERS
     return [
-        Way("plain loop, one member after the other", (every, f"strengths={STRENGTHS}", "stack=off"), cores, full),
-        Way(f"plain loop in {cores} processes", (*split, "stack=off"), 1, full),
-        Way(f"members at once, {cores} processes", (*split, "stack=auto"), 1, full),
-        Way("one process a member", ("seeds=[0]", "strengths=" + ",".join(["[0.01]", "[0.1]", "[1.0]"])), cores, ALONE),
+        Way("plain loop, one member after the other", (every, f"strengths={STRENGTHS}", *PLAIN), cores, full),
+        Way(f"plain loop in {cores} processes", (*split, *PLAIN), 1, full),
+        Way(f"members at once, {cores} processes", (*split, "stack=auto", "share=false"), 1, full),
+        Way(f"members at once and shared trainings, {cores} processes", (*split, "stack=auto"), 1, full),
+        Way("one process a member", ("seeds=[0]", *PLAIN), cores, len(ALONE), ALONE),
     ]
 
 
@@ -72,14 +75,13 @@ def seconds(way: Way, base: list[str]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "regbench.train", "-m", *base, *way.overrides, "tracking=off"]
         command += ["progress=false", f"threads={way.threads}", f"paths.results={folder}", f"paths.outputs={folder}"]
-        calls = [command]
-        if way.members == ALONE:
-            strengths = way.overrides[1].removeprefix("strengths=").split(",")
-            calls = [[*command, f"strengths={strength}"] for strength in strengths]
         environment = {**os.environ, "OMP_NUM_THREADS": str(way.threads)}
         start = time.perf_counter()
-        for call in calls:
-            subprocess.run(call, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for more in way.calls:
+            call = [*command, *([more] if more else [])]
+            done = subprocess.run(call, env=environment, capture_output=True, text=True)
+            if done.returncode:
+                raise SystemExit(f"{' '.join(call)} failed: {done.stderr[-500:]}")
         return time.perf_counter() - start
 
 
@@ -172,7 +174,7 @@ def main() -> int:
     text += [
         f"{device_name(device)}, {cores} cores, torch {torch.__version__}; each command from its start to its end."
     ]
-    text += ["With `reciprocal` one training serves all strengths whose penalty has no gradient, while it has none."]
+    text += ["Shared: one training serves all strengths whose penalty has no gradient, for as long as it has none."]
     print("\n".join(text))
     if args.write:
         (ROOT / "results" / "tables" / "benchmark-members.md").write_text("\n".join(text) + "\n")

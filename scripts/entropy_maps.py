@@ -3,7 +3,7 @@
 
     python scripts/entropy_maps.py vgg16                    torchvision's ImageNet weights beside an untrained network
     python scripts/entropy_maps.py vgg16 --weights W.npz    filters from a file: arrays (O, I, p, q) by layer name
-    python scripts/entropy_maps.py vgg16 --weights W.pt     a state_dict, such as one of a network trained here
+    python scripts/entropy_maps.py vgg16 --weights W.pt     a state_dict of such a network
 
 Writes results/tables/entropy-map-<network>.md and results/figures/entropy_map_<network>.png. As a control, the table
 also has the means at the other positions of the filter: where they look alike, c11 tells no more than the scale of the
@@ -12,7 +12,9 @@ weights.
 
 import argparse
 import sys
+import zipfile
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -26,6 +28,8 @@ from regbench.reports.entropy_maps import draw_entropy_maps
 from regbench.reports.tables import Cell, Table, to_markdown
 
 NETWORKS = ("vgg16", "resnet50")
+COLUMNS = ("Layer", "Filters", "Mean log|c11|", "First quartile", "Median", "Third quartile", "Lowest")
+COLUMNS += ("Outliers, %", "Mean at the centre", "Means at all positions but c11")
 
 
 def main() -> int:
@@ -74,17 +78,24 @@ def trained_filters(network: str, weights: Path | None) -> tuple[dict[str, np.nd
             ) from error
     if not weights.is_file():
         raise UserError(f"--weights {weights}: no such file; allowed are .npz and .pt")
-    if weights.suffix == ".npz":
-        with np.load(weights) as file:
-            filters = {name: file[name].astype(np.float32) for name in file.files if file[name].ndim == 4}
-        source = f"ImageNet weights up to {list(filters)[-1]}" if filters else ""
-    else:
-        state = torch.load(weights, weights_only=True, map_location="cpu")
-        filters = {name.removesuffix(".weight"): value for name, value in state.items() if value.dim() == 4}
-        source = f"weights of {weights.name}"
+    try:
+        filters = read_filters(weights)
+    except (OSError, ValueError, RuntimeError, EOFError, AttributeError, zipfile.BadZipFile, UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(f"--weights {weights} cannot be read ({reason}): allowed are .npz and .pt") from error
     if not filters:
         raise UserError(f"--weights {weights}: it holds no convolutional weight (O, I, p, q)")
-    return filters, source
+    return filters, f"weights of {weights.name}"
+
+
+def read_filters(weights: Path) -> dict[str, np.ndarray | torch.Tensor]:
+    """The convolutional weights (O, I, p, q) of a file, by layer."""
+    if weights.suffix == ".npz":
+        with np.load(weights) as file:
+            return {name: file[name].astype(np.float32) for name in file.files if file[name].ndim == 4}
+    state = torch.load(weights, weights_only=True, map_location="cpu").items()
+    found = {name: value for name, value in state if torch.is_tensor(value) and value.dim() == 4}
+    return {name.removesuffix(".weight"): value for name, value in found.items()}
 
 
 def convolutions(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -117,20 +128,8 @@ def summary_table(title: str, changes: dict[str, np.ndarray], filters: dict) -> 
         lines.append(
             tuple(Cell(text) for text in (line["layer"], f"{line['filters']:,}", *quartiles, f"{center:.2f}", spread))
         )
-    columns = (
-        "Layer",
-        "Filters",
-        "Mean log|c11|",
-        "First quartile",
-        "Median",
-        "Third quartile",
-        "Lowest",
-        "Outliers, %",
-    )
-    columns += ("Outliers, %", "Mean at the centre", "Means at all positions but c11")
-    return Table(
-        title, columns, tuple(lines), ("Changes in entropy per filter, in nats (Corollary 6, without the map's size).",)
-    )
+    note = "Changes in entropy per filter, in nats (Corollary 6, without the map's size)."
+    return Table(title, COLUMNS, tuple(lines), (note,))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from regbench.errors import UserError
@@ -32,8 +34,8 @@ def main() -> int:
     args = arguments()
     try:
         return reproduce(args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from each training's last epoch", file=sys.stderr)
@@ -206,7 +208,8 @@ class Runner:
         """One sweep in a process group of its own, so that an interrupt ends all of its workers."""
         command = [sys.executable, "-m", "regbench.train", "-m", f"experiment={self.experiment}", "launch=joblib"]
         command += [f"workers={self.workers}", *(text for text in self.fixed if not text.startswith("seeds="))]
-        # Seeds outermost: an interrupted sweep has few seeds of every cell, not all seeds of a few.
+        # Seeds outermost: an interrupted sweep has few seeds of every cell, not all seeds of a few (those that train
+        # at once, seeds_per_job of them, go together).
         command.append(f"seeds={self.seeds}")
         command += [f"{key}={','.join(values)}" for key, values in sweep.items()]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}

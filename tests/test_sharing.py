@@ -13,6 +13,7 @@ from regbench.jobs import member_id, members, unregularized
 from regbench.regularizers import ConstantPenalty, Entropy
 from regbench.regularizers.entropy import OVERFLOW, dense_entropy_change, highest_entropy_change
 from regbench.reports.store import Store
+from regbench.sharing import served_provenance
 from regbench.train import train
 from tests.test_train import config, metrics
 
@@ -244,3 +245,17 @@ def test_the_baseline_of_a_member_is_the_member_of_strength_zero():
     config = unregularized(member.config)
     assert [member_id(config)] == ids("regularizer=none", "seeds=[4]")
     assert unregularized(config) == config and member.config["regularizer"]["name"] == "entropy"
+
+
+def test_a_served_row_says_where_its_numbers_were_computed():
+    origin = {"code": "today", "device": "cpu"}
+    baseline = {"id": "b", "provenance": {"code": "before", "dirty": True, "device": "cuda", "seconds": 9.0}}
+    made = {**origin, "seconds": 9.0, **served_provenance(baseline, origin)}
+    assert made["code"] == "before" and made["device"] == "cuda" and made["dirty"] is True
+    assert made["served_by"] == "b" and made["served_with"] == "today" and made["seconds"] == 0.0
+
+
+def test_sharing_can_be_switched_off(tmp_path):
+    baseline(tmp_path)
+    train(config(tmp_path, *CONSTANT, "share=false"))
+    assert [row["provenance"].get("served_by") for row in rows(tmp_path)] == [None, None]

@@ -17,7 +17,7 @@ from regbench.errors import UserError
 from regbench.jobs import Member, member_id, unregularized
 from regbench.locks import lock
 from regbench.reports.store import Store
-from regbench.sharing import records_from
+from regbench.sharing import records_from, served_provenance
 from regbench.training import Checkpoint, Failed, Training, fit, fit_stacked
 from regbench.training.loop import Record
 from regbench.training.stacked import best_size, why_not
@@ -57,7 +57,8 @@ class Run:
     def serve(self, member: Member) -> bool:
         """Store the member's row from its baseline's where one training is both; whether it was so."""
         config = unregularized(member.config)
-        baseline = None if config == member.config else self.store.find(member_id(config))
+        alone = not self.cfg.share or config == member.config
+        baseline = None if alone else self.store.find(member_id(config))
         if baseline is None:
             return False
         training = self.begin(member)
@@ -69,8 +70,7 @@ class Run:
                 for record in records:
                     self.tracker.log_epoch(member_name(member), record)
                 training.records = records
-                # No time of its own: the baseline's row has it.
-                self.finish(member, training, None, {"served_by": baseline["id"], "seconds": 0.0})
+                self.finish(member, training, None, served_provenance(baseline, self.origin))
         return True
 
     def size(self, job: list[Member]) -> int:

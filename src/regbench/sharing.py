@@ -8,6 +8,15 @@ from typing import Any
 
 from regbench.training import Schedule, Training
 
+#: what the numbers of a row depend on: those of a served row were computed where its baseline's were
+COMPUTED_WITH = ("code", "commit", "dirty", "device", "device_name", "threads", "torch", "resumed_from")
+
+
+def served_provenance(baseline: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
+    """The provenance of a row whose numbers are its baseline's; the time is in the baseline's row."""
+    made = {key: baseline["provenance"][key] for key in COMPUTED_WITH if key in baseline["provenance"]}
+    return {**made, "served_by": baseline["id"], "served_with": origin.get("code"), "seconds": 0.0}
+
 
 def records_from(baseline: dict[str, Any], training: Training, schedule: Schedule) -> list[dict[str, Any]] | None:
     """A member's records, from the row of its baseline; None where it has to be trained.

@@ -150,7 +150,7 @@ def test_the_page_is_the_same_for_rows_in_any_order_and_marks_what_the_cap_ended
     assert first == [path.read_bytes() for path in write_autoencoders(rows, NUMBERS, tmp_path / "b")]
     text = first[0].decode()
     assert f"> {CAP}.0" in text and "| 3.0 |" in text
-    assert "stops after 3.0 epochs instead of more than 12.0" in text
+    assert "stops after 3.0 epochs instead of > 12.0" in text
     assert "over 40" in text  # the paper's own words beside ours
     assert first[1].decode().splitlines()[0] == ",".join(CSV_FIELDS)
 
@@ -190,3 +190,23 @@ def test_the_reciprocal_is_steeper_only_between_two_points(tmp_path):
         assert ((x + 0.1) ** -2 > 1 / x) == steeper
     assert np.isclose((low + 0.1) ** 2, low)
     assert draw_losses(tmp_path / "losses.png").stat().st_size > 1000
+
+
+def test_a_lambda_of_which_a_training_failed_is_left_out_of_the_tests_and_stops_no_report(tmp_path):
+    rows = sweep()
+    for each in rows:
+        if each["strength"] == 1 and each["seed"] < 2:
+            each |= {"status": "failed", "reason": "loss became nan in epoch 1", "epochs": []}
+    (page,) = pages(rows)
+    (table,) = sign_tables(page, "mse", NUMBERS)
+    assert table.columns == ("", "lambda 0", "lambda 0.0001") and "n = 5" in table.title
+    assert "X <sup>" in write_autoencoders(rows, NUMBERS, tmp_path)[0].read_text()
+
+
+def test_findings_part_what_is_so_by_construction_from_what_was_found():
+    rows = [*sweep(), *(row(s, 1, falling(s, 3), name="constant", penalty=1e7) for s in range(5))]
+    for each in rows:
+        if each["strength"] == 1 and each["seed"] == 0 and each["config"]["regularizer"]["name"] == "entropy":
+            each["epochs"][0]["measures"]["train"] = {"penalty": 1e7, "gradient_norm": 0.5}
+    text = findings(pages(rows)[0])
+    assert "4 of 4 whose penalty never had a gradient, by construction; 1 of 1 whose penalty had one" in text

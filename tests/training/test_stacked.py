@@ -13,10 +13,11 @@ from regbench.data.sources import digits
 from regbench.errors import UserError
 from regbench.experiments import load_config
 from regbench.jobs import members
+from regbench.regularizers import NormPenalty
 from regbench.reports.store import Store
 from regbench.run import stack_key
 from regbench.train import train
-from regbench.training import Checkpoint, fit, fit_stacked
+from regbench.training import Checkpoint, Training, fit, fit_stacked
 from regbench.training.loop import numbers
 from regbench.training.stacked import clip_each, why_not
 from tests.test_train import config, metrics
@@ -426,3 +427,43 @@ def test_running_out_of_memory_within_an_epoch_changes_no_number(job, monkeypatc
     monkeypatch.setattr(stacked_module.Stack, "step", runs_out_in_the_middle_of_the_second_epoch)
     ours = job(*overrides, "seeds=[0,1,2,3]")
     assert_same(ours.stacked(), ours.alone())
+
+
+def test_a_penalty_of_its_own_is_not_stacked(job):
+    class Own(NormPenalty):
+        def penalty(self, model):
+            return super().penalty(model) + 1.0
+
+    training = job(*AUTOENCODER, "regularizer=l2").begin(0, "own")
+    assert why_not(training) is None
+    training.regularizer = Own(0.1, 2)
+    assert "Own.penalty is more than strength times unit_penalty" in why_not(training)
+
+
+def test_memory_that_runs_out_in_the_evaluation_fails_that_member_alone(job, monkeypatch):
+    ours = job(*AUTOENCODER, SEEDS)
+    trainings = [ours.begin(number, "evaluation") for number in range(3)]
+    real = Training.end_epoch
+
+    def end_epoch(training, *arguments):
+        if training is trainings[1]:
+            raise torch.OutOfMemoryError("made up")
+        return real(training, *arguments)
+
+    monkeypatch.setattr(Training, "end_epoch", end_epoch)
+    failures = {id(training): failure for training, failure in fit_stacked(trainings, ours.data, ours.schedule)}
+    assert "out of memory in epoch 1" in str(failures[id(trainings[1])])
+    assert failures[id(trainings[0])] is None and len(trainings[2].records) == 2
+
+
+def test_a_size_that_does_not_fit_is_not_taken(job, monkeypatch):
+    ours = job(*AUTOENCODER, SEEDS)
+    trainings = [ours.begin(number, "sizes") for number in range(3)]
+
+    def seconds(chosen, data, schedule):
+        if len(chosen) > 1:
+            raise torch.OutOfMemoryError("made up")
+        return 1.0
+
+    monkeypatch.setattr(stacked_module, "_seconds_a_member", seconds)
+    assert stacked_module.best_size(trainings, ours.data, ours.schedule) == 1

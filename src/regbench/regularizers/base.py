@@ -23,7 +23,7 @@ class Regularizer:
 
     #: evaluation modes; every regularizer has "full", the network as it stands
     modes: tuple[str, ...] = ("full",)
-    #: of the penalty
+    #: of the penalty; whoever has a `unit_penalty` sets it
     strength: float = 0.0
 
     def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:

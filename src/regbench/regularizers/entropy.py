@@ -19,11 +19,11 @@ Ambiguities and the choice made
     * Theorem 3's "det > 0" holds for the absolute value only.
 Deviations
     The dense reciprocal is computed from log|det W|, never from det W: the determinant of a 60 x 60 block of
-    freshly initialised weights is about e^-139 and is 0 in float32. Its loss is then lambda / eps with no gradient,
-    in exact arithmetic as here; `gradient_norm` is measured so that a run says so itself.
+    freshly initialised weights is about e^-139 and is 0 in float32. Its loss is then lambda / eps with no gradient in
+    float32 (and one of about e^-139 / eps^2 in exact arithmetic); `gradient_norm` is measured: a run says so itself.
 Evidence
     results/tables/entropy-figures.md (autoencoders), results/tables/entropy-table1.md (small CNNs),
-    results/tables/entropy-map-vgg16.md. The dense reciprocal of a layer of 60 or more units is a constant for as long as
+    results/tables/entropy-map-vgg16.md. The dense reciprocal of a layer of 60 or more units is a constant as long as
     its determinant underflows: trainings then stop early just where that constant alone stops them
     (`ConstantPenalty`), and reach a fixed error no sooner. With MNIST the square part of a narrow layer looks at the
     blank upper border: any of the first 20 pixels is lit in fewer than 0.01 % of the training images, of the first

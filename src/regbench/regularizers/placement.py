@@ -25,6 +25,10 @@ def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> d
         return layers
     if placement == "convolutions":
         placement = [name for name, layer in layers.items() if isinstance(layer, nn.Conv2d)]
+        if not placement:
+            raise UserError("placement=convolutions matches no layer: this model has no convolution")
+    if not isinstance(placement, str | int | list | tuple):
+        raise UserError(f"placement={placement} is not allowed: a word, an index, a name, or a list of these")
     wanted = [placement] if isinstance(placement, str | int) else list(placement)
     if not wanted:
         raise UserError("placement=[] names no layer: use regularizer=none for none")

@@ -17,8 +17,8 @@ from regbench.reports.style import new_figure, save
 COLUMNS = 3
 LABELS = {"mse": "test MSE at the stop (x 1e-3)", "stop": "stopping epoch"}
 NOTE = (
-    "Points: means over seeds; bars: 95 % t-intervals; widths are shifted a little for sight. Early stopping with\n"
-    "patience 7 on the test split (protocol paper). constant: the same number as the penalty, without any gradient."
+    "Points: means over seeds; bars: 95 % t-intervals; widths are shifted a little for sight. Early stopping on the\n"
+    "test split (protocol paper); at the dotted line the cap on epochs ended trainings. constant: lambda / eps alone."
 )
 MARKERS = "osv^D<>P"
 
@@ -37,7 +37,7 @@ def draw_autoencoders(page: Page, measure: str, path: str | Path) -> Path:
     for axes in panels[len(variants) :]:
         axes.set_visible(False)
     figure.suptitle(f"{page.name}: {title_settings(page.rows, page.groups.values(), capped=True)}", fontsize=10)
-    lines, labels = {}, []
+    lines = {}
     for axes in figure.axes:
         for line, label in zip(*axes.get_legend_handles_labels(), strict=True):
             lines[label] = line
@@ -84,5 +84,6 @@ def _draw_panel(axes: Axes, page: Page, variant: Variant, measure: str) -> None:
     if measure == "mse":
         axes.set_yscale("log")
     else:
+        axes.axhline(page.rows[0]["config"]["epochs"], color="0.5", linestyle=":", linewidth=1)
         axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
-from regbench.reports.autoencoders import Page, Variant, epochs_to, mse, short, stop_epoch, stopped
+from regbench.reports.autoencoders import Page, Variant, cap_mark, epochs_to, mse, short, stop_epoch
 from regbench.reports.groups import Group
 
 TARGET = 0.01  # "minima within 10^-2"
@@ -25,19 +25,26 @@ def findings(page: Page) -> str:
 
 
 def _like_its_constant(page: Page, variant: Variant) -> list[str]:
-    """In how many trainings the penalty stops just where the constant of the same size does."""
+    """In how many trainings the penalty stops just where the constant lambda / eps does: with a gradient or without."""
     label = variant.label.replace("entropy", "constant")
     constant = next((each for each in page.variants if each.label == label and each != variant), None)
-    same: list[bool] = []
+    same: dict[bool, list[bool]] = {False: [], True: []}
     for (found, width, strength), group in page.groups.items():
         other = page.groups.get((constant, width, strength))
         if found == variant and strength != 0 and other is not None:
             stops = other.per_seed(lambda row: stop_epoch(row, "paper"))
-            ours = group.per_seed(lambda row: stop_epoch(row, "paper"))
-            same += [stop == stops[seed] for seed, stop in ours.items() if seed in stops]
-    if not same:
-        return []
-    return [f"- {variant.label}: {sum(same)} of {len(same)} trainings stop at the very epoch of {label}."]
+            for row in group.done:
+                if row["seed"] in stops:
+                    same[_had_gradient(row)].append(stop_epoch(row, "paper") == stops[row["seed"]])
+    words = {False: "whose penalty never had a gradient, by construction", True: "whose penalty had one"}
+    parts = [f"{sum(found)} of {len(found)} {words[kind]}" for kind, found in same.items() if found]
+    return (
+        [f"- {variant.label}: trainings that stop at the very epoch of {label}: {'; '.join(parts)}."] if parts else []
+    )
+
+
+def _had_gradient(row: dict) -> bool:
+    return any(epoch["measures"]["train"]["gradient_norm"] != 0 for epoch in row["epochs"])
 
 
 def _finding(page: Page, variant: Variant, width: int) -> str | None:
@@ -51,9 +58,9 @@ def _finding(page: Page, variant: Variant, width: int) -> str | None:
 
     stops = [mean(group, lambda row: stop_epoch(row, "paper")) for group in (treated, control)]
     errors = [mean(group, lambda row: mse(row, "paper")) for group in (treated, control)]
-    bound = "more than " if any(not stopped(row, "paper") for row in control.done) else ""
+    bounds = [f"{cap_mark(group)}{stop:.1f}" for group, stop in zip((treated, control), stops, strict=True)]
     ratio = errors[0] / errors[1]
-    text = f"stops after {stops[0]:.1f} epochs instead of {bound}{stops[1]:.1f}, at {ratio:.2f} times the error"
+    text = f"stops after {bounds[0]} epochs instead of {bounds[1]}, at {ratio:.2f} times the error"
     times = [[epochs_to(row, TARGET) for row in group.done] for group in (treated, control)]
     if all(None not in each for each in times):
         return f"{text}; a test MSE of {TARGET} takes {fmean(times[0]):.1f} epochs instead of {fmean(times[1]):.1f}."
@@ -88,5 +95,4 @@ def _stop_text(group: Group | None) -> str:
         return "not run"
     if group.failed:
         return "X"
-    capped = "> " if all(not stopped(row, "paper") for row in group.done) else ""
-    return f"{capped}{fmean(stop_epoch(row, 'paper') for row in group.done):.1f} (n = {len(group.done)})"
+    return f"{cap_mark(group)}{fmean(stop_epoch(row, 'paper') for row in group.done):.1f} (n = {len(group.done)})"

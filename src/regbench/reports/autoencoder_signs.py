@@ -19,7 +19,8 @@ def sign_tables(page: Page, measure: str, numbers: PaperNumbers) -> list[Table]:
     width = min(page.widths, key=lambda width: (abs(width - printed.width), width))
     found = []
     for variant in page.variants:
-        strengths = [s for s in page.strengths if (variant, width, s) in page.groups]
+        groups = {s: page.groups[variant, width, s] for s in page.strengths if (variant, width, s) in page.groups}
+        strengths = [s for s, group in groups.items() if group.done and not group.failed]
         if len(strengths) > 1:
             found.append(_sign_table(page, measure, variant, width, strengths, printed))
     return found
@@ -51,9 +52,14 @@ def _sign_table(
     where = f"latent width {width}" + ("" if width == printed.width else f" (the paper's is {printed.width})")
     notes = (
         f"Each cell: uncorrected / Holm-corrected / the paper's Figure {printed.figure}; 0: no significant difference; "
-        f"{EN_DASH}: not printed. Ours agrees with the paper in {agree} of {compared} printed cells.",
+        f"{EN_DASH}: not printed. A lambda that was not run, or of which a training failed, is left out. "
+        f"Ours agrees with the paper in {agree} of {compared} printed cells.",
     )
-    title = f"{name}, pairwise tests (Figure {printed.figure}), {page.name}, {where}: {variant.label}, protocol paper"
+    counts = sorted({len(each) for each in values.values()})
+    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+    title = (
+        f"{name}, pairwise tests (Figure {printed.figure}), {page.name}, {where}, {n}: {variant.label}, protocol paper"
+    )
     return Table(title, ("", *(f"lambda {short(s)}" for s in strengths)), tuple(lines), notes)
 
 

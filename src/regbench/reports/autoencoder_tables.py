@@ -13,11 +13,11 @@ from regbench.reports.autoencoders import (
     FIGURES,
     MEASURES,
     Page,
+    cap_mark,
     epochs_to,
     pages,
     served,
     short,
-    stopped,
 )
 from regbench.reports.groups import Group
 from regbench.reports.notes import code_note
@@ -39,8 +39,11 @@ How to read this:
   same error? The paper measures the epoch at which early stopping (patience 7) ends the training.
 - Early stopping watches a loss in float32. Where the determinant underflows, the reciprocal penalty is the constant
   lambda / eps: it has no gradient, and added to a small error it hides the error's progress. The *constant* variants
-  add just that number and nothing else: they are the control. Where a variant is like its constant, the stop says
-  nothing about entropy.
+  add lambda / eps and nothing else: they are the control. Where a variant is like its constant, the stop says nothing
+  about entropy. Where the determinant does not underflow (narrow layers, or late in training), the penalty is another
+  number and has a gradient.
+- On MNIST the square part of a narrow layer looks at the blank upper border: the penalty then moves weights that hardly
+  reach the reconstruction.
 - *Base loss watched*: early stopping sees the reconstruction error alone. *Epochs to a fixed error* do not depend on
   early stopping at all: they are the plain measure of speed.
 - `n` counts independently seeded trainings, `±` is half a 95 % t-interval over them. Members whose penalty never had a
@@ -114,9 +117,7 @@ def _marked(record: Record, group: Group | None, measure: str, protocol: str) ->
     printed = cell(record)
     if measure != "stop" or group is None or group.failed:
         return printed
-    capped = sum(not stopped(row, protocol) for row in group.done)
-    text = printed.text.removesuffix(f" ± {EN_DASH}")
-    return Cell(f"> {text}" if capped == len(group.done) else f"{text} ({capped} >)" if capped else text)
+    return Cell(cap_mark(group, protocol) + printed.text.removesuffix(f" ± {EN_DASH}"))
 
 
 def _csv_record(record: Record, page: Page, width: int, strength: float) -> dict:
@@ -167,8 +168,7 @@ def penalty_table(page: Page) -> Table:
             ]
             lines.append(tuple(Cell(text) for text in (variant.label, str(width), *_penalty_texts(rows))))
     columns = ("Penalty", "Latent width", "Gradient norm, first epoch", "Gradient norm, last epoch")
-    columns += ("log\\|det W\\|, first epoch", "log\\|det W\\|, last epoch", "Shared trainings")
-    columns = tuple(column.replace("\\|", "|") for column in columns)
+    columns += ("log|det W|, first epoch", "log|det W|, last epoch", "Shared trainings")
     notes = ("Medians over all lambda above 0 and all seeds; the epoch is the one at whose end they were measured.",)
     return Table(_title(page, "The penalty's gradient"), columns, tuple(lines), notes)
 

@@ -117,6 +117,11 @@ def stopped(row: dict, protocol: str) -> bool:
     return _rule(row).stop_on(row["epochs"], PROTOCOLS[protocol]) is not None
 
 
+def cap_mark(group: Group, protocol: str = "paper") -> str:
+    """`> ` before a mean stop where the cap on epochs, not early stopping, ended some of the trainings."""
+    return "> " if any(not stopped(row, protocol) for row in group.done) else ""
+
+
 def mse(row: dict, protocol: str) -> float:
     """The reconstruction error on the test split at the epoch where the training stops."""
     return row["epochs"][stop_epoch(row, protocol) - 1]["test"]["full"]["loss"]

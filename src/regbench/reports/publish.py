@@ -41,7 +41,7 @@ def publish_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[
 def write_readme(name: str, block: str, results: Path) -> Path:
     """The README with one of its blocks of results; a copy beside the tables where they are not this repository's."""
     target = README if results.resolve() == README.parent / "results" else results / "tables" / "README.md"
-    return write_summary(name, block, README, target)
+    return write_summary(name, block, target if target.exists() else README, target)
 
 
 def publish_sensitivity(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:

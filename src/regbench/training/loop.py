@@ -27,7 +27,7 @@ class Failed(Exception):
         self.records = records
 
 
-@dataclass
+@dataclass(eq=False)
 class Training:
     """One member in training: what is trained, its seed and the records of its finished epochs.
 
@@ -91,12 +91,17 @@ def fit(
             train, steps = train_epoch(training, data.train, schedule, epoch, on_step)
             record = training.end_epoch(data, train, steps, time.perf_counter() - start)
         except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            reason = str(error).splitlines()[0]
-            raise Failed(f"out of memory in epoch {epoch}: {reason}", training.records) from error
+            raise memory_failure(error, training) from error
         on_epoch(record)
     return training.records
+
+
+def memory_failure(error: RuntimeError, training: Training) -> Failed:
+    """The failure of a training that ran out of memory; any other error is raised again."""
+    if not is_out_of_memory(error):
+        raise error
+    reason = str(error).splitlines()[0]
+    return Failed(f"out of memory in epoch {len(training.records) + 1}: {reason}", training.records)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

@@ -19,9 +19,18 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from regbench.data import Batches, Splits
-from regbench.regularizers import SiteLayers
+from regbench.regularizers import Regularizer, SiteLayers
 from regbench.regularizers.base import input_shapes
-from regbench.training.loop import Failed, Followed, Record, Training, data_order, is_out_of_memory, train_epoch
+from regbench.training.loop import (
+    Failed,
+    Followed,
+    Record,
+    Training,
+    data_order,
+    is_out_of_memory,
+    memory_failure,
+    train_epoch,
+)
 from regbench.training.schedule import Schedule
 from regbench.training.task import Sums
 
@@ -44,6 +53,8 @@ def why_not(training: Training) -> str | None:
         if isinstance(module, nn.modules.dropout._DropoutNd) and not hasattr(module, "draw"):
             return f"{type(module).__name__} draws noise of its own"
     regularizer = training.regularizer
+    if type(regularizer).penalty is not Regularizer.penalty:
+        return f"{type(regularizer).__name__}.penalty is more than strength times unit_penalty"
     if isinstance(regularizer, SiteLayers):
         silent = [type(layer).__name__ for layer in regularizer.layers.values() if not hasattr(layer, "draw")]
         return f"{silent[0]} draws noise of its own" if silent else None
@@ -88,15 +99,15 @@ def _epoch(
         return
     start = time.perf_counter()
     noise = [each.noise.get_state() for each in trainings]
+    failure = None
     try:
         metrics = train_stacked_epoch(trainings, data.train, schedule, epoch, on_step)
     except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        if len(trainings) == 1:
-            reason = str(error).splitlines()[0]
-            yield trainings[0], Failed(f"out of memory in epoch {epoch}: {reason}", trainings[0].records)
-            return
+        failure = memory_failure(error, trainings[0])
+    if failure is not None and len(trainings) == 1:
+        yield trainings[0], failure
+        return
+    if failure is not None:  # outside of the except block: the stack that did not fit is freed by now
         for each, state in zip(trainings, noise, strict=True):
             each.noise.set_state(state)
         half = len(trainings) // 2
@@ -110,6 +121,8 @@ def _epoch(
             on_epoch(training, training.end_epoch(data, train, steps, seconds))
         except Failed as error:
             yield training, error
+        except RuntimeError as error:
+            yield training, memory_failure(error, training)
 
 
 def train_stacked_epoch(
@@ -256,7 +269,12 @@ def best_size(trainings: list[Training], data: Splits, schedule: Schedule) -> in
     sizes = sorted({1, len(trainings), *(size for size in TRIAL_SIZES if size < len(trainings))})
     times: dict[int, float] = {}
     for size in sizes:
-        times[size] = _seconds_a_member(trainings[:size], data, schedule)
+        try:
+            times[size] = _seconds_a_member(trainings[:size], data, schedule)
+        except RuntimeError as error:
+            if size == 1 or not is_out_of_memory(error):
+                raise
+            break
         if times[size] > HOPELESS * min(times.values()):
             break
     best = min(times, key=times.get)
