@@ -154,30 +154,44 @@ def convolutions(device: torch.device) -> list[str]:
     return [*lines, ""]
 
 
+def write(found: dict[str, list[str]]) -> None:
+    """Put the sections measured now into the committed file; those of other headings stay."""
+    path = ROOT / "results" / "tables" / "benchmark-members.md"
+    parts = path.read_text().split("\n## ")[1:] if path.exists() else []
+    kept = {part.split("\n", 1)[0]: part.split("\n", 1)[1].strip("\n") for part in parts}
+    kept |= {heading: "\n".join(lines).strip("\n") for heading, lines in found.items()}
+    sections = [f"## {heading}\n\n{text.strip()}\n" for heading, text in kept.items()]
+    path.write_text("\n".join(["# Speed of a sweep, by the way it is run\n", *sections]))
+
+
 def main() -> int:
     """Measure and print, or also write, the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=FORMS, default=list(FORMS))
+    parser.add_argument("--forms", nargs="+", choices=("log", "reciprocal"), default=["log", "reciprocal"])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="write results/tables/benchmark-members.md")
     args = parser.parse_args()
     cores = os.cpu_count() or 1
-    text = ["# Speed of a sweep, by the way it is run", ""]
-    for model in args.models:
-        for form in FORMS[model]:
-            sweep = f"7 strengths x {args.seeds} seeds, {args.epochs} epochs, batch 128"
-            text += [f"## {SIZES[model]}, penalty `{form}`: {sweep}", ""]
-            text += [*measure(model, form, args.seeds, args.epochs, cores), ""]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    text += convolutions(device)
-    text += [
-        f"{device_name(device)}, {cores} cores, torch {torch.__version__}; each command from its start to its end."
-    ]
-    text += ["Shared: one training serves all strengths whose penalty has no gradient, for as long as it has none."]
-    print("\n".join(text))
+    machine = f"{device_name(device)}, {cores} cores, torch {torch.__version__}"
+    found: dict[str, list[str]] = {}
+    for model in args.models:
+        for form in (form for form in FORMS[model] if form in args.forms):
+            sweep = f"7 strengths x {args.seeds} seeds, epochs: {args.epochs}, batch 128"
+            lines = measure(model, form, args.seeds, args.epochs, cores)
+            note = (
+                "Shared: one training serves all strengths whose penalty has no gradient, for as long as it has none."
+            )
+            commands = f"{machine}; one run, each command from its start to its end."
+            found[f"{SIZES[model]}, penalty `{form}`: {sweep}"] = [*lines, "", commands, note]
+    heading, *lines = convolutions(device)
+    found[heading.removeprefix("## ")] = [*lines, machine + "."]
+    for heading, lines in found.items():
+        print(f"## {heading}\n", *lines, "", sep="\n")
     if args.write:
-        (ROOT / "results" / "tables" / "benchmark-members.md").write_text("\n".join(text) + "\n")
+        write(found)
     return 0
 
 
