@@ -210,3 +210,9 @@ def test_findings_part_what_is_so_by_construction_from_what_was_found():
             each["epochs"][0]["measures"]["train"] = {"penalty": 1e7, "gradient_norm": 0.5}
     text = findings(pages(rows)[0])
     assert "4 of 4 whose penalty never had a gradient, by construction; 1 of 1 whose penalty had one" in text
+
+
+def test_a_cell_of_fewer_trainings_says_how_many(tmp_path):
+    rows = [each for each in sweep() if each["strength"] != 1 or each["seed"] < 3]
+    text = write_autoencoders(rows, NUMBERS, tmp_path)[0].read_text()
+    assert "| 3.0 <sup>1</sup> |" in text and "<sup>1</sup> n = 3" in text

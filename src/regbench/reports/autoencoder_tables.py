@@ -88,6 +88,7 @@ def value_tables(page: Page, numbers: PaperNumbers) -> list[Table]:
 def _value_table(page: Page, measure: str, protocol: str, numbers: PaperNumbers) -> Table:
     unit, name, read = MEASURES[measure]
     lines, records = [], []
+    most = max(len(group.done) for group in page.groups.values())
     for variant in page.variants:
         for width in page.widths:
             cells = [Cell(variant.label), Cell(str(width))]
@@ -95,7 +96,7 @@ def _value_table(page: Page, measure: str, protocol: str, numbers: PaperNumbers)
                 group = page.groups.get((variant, width, strength))
                 blank = Record(variant.label, measure, protocol, unit, "done")
                 record = measured(group, blank, lambda row: read(row, protocol))
-                cells.append(_marked(record, group, measure, protocol))
+                cells.append(_marked(record, group, measure, protocol, most))
                 records.append(_csv_record(record, page, width, strength))
             lines.append(tuple(cells))
     number = FIGURES.get(page.dataset, {}).get(measure)
@@ -112,12 +113,15 @@ def paper_texts(numbers: PaperNumbers, table: str) -> tuple[str, ...]:
     return (f"The paper's text (its curves are only drawn): {said}.",) if found else ()
 
 
-def _marked(record: Record, group: Group | None, measure: str, protocol: str) -> Cell:
-    """The cell; a stopping epoch that the cap set is a lower bound."""
+def _marked(record: Record, group: Group | None, measure: str, protocol: str, most: int) -> Cell:
+    """The cell: a stopping epoch that the cap set is a lower bound, fewer trainings than `most` are counted below."""
     printed = cell(record)
-    if measure != "stop" or group is None or group.failed:
+    if group is None or group.failed:
         return printed
-    return Cell(cap_mark(group, protocol) + printed.text.removesuffix(f" ± {EN_DASH}"))
+    few = (f"n = {len(group.done)}",) if len(group.done) < most else ()
+    if measure != "stop":
+        return Cell(printed.text, (*printed.footnotes, *few))
+    return Cell(cap_mark(group, protocol) + printed.text.removesuffix(f" ± {EN_DASH}"), few)
 
 
 def _csv_record(record: Record, page: Page, width: int, strength: float) -> dict:
