@@ -39,18 +39,20 @@ def main() -> int:
             return stale(store)
         if args.check:
             return check(store, args.results)
-        for experiment in args.experiments or [name for name in PUBLISHERS if rows_of(name, store)]:
-            for path in publish(experiment, rows_of(experiment, store), args.results):
-                print(f"wrote {path}")
+        stored = store.rows()
+        for experiment in args.experiments or PUBLISHERS:
+            rows = rows_of(experiment, stored)
+            if rows or args.experiments:
+                for path in publish(experiment, rows, args.results):
+                    print(f"wrote {path}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def rows_of(experiment: str, store: Store) -> list[dict]:
-    """The rows of an experiment's cells as configured today, in all budgets, whichever experiment stored them."""
-    rows = store.rows()
+def rows_of(experiment: str, rows: list[dict]) -> list[dict]:
+    """Of all stored rows those of an experiment's cells as configured today, in all budgets, whoever stored them."""
     budgets = [budget for budget in BUDGETS if any(row["budget"] == budget for row in rows)]
     found = [
         cell
@@ -83,8 +85,9 @@ def check(store: Store, results: Path) -> int:
     """Rebuild the tables elsewhere and compare them byte by byte with those that stand."""
     different = []
     with tempfile.TemporaryDirectory() as folder:
+        stored = store.rows()
         for experiment in PUBLISHERS:
-            rows = rows_of(experiment, store)
+            rows = rows_of(experiment, stored)
             table = results / "tables" / f"{experiment}.md"
             if not rows and table.exists():
                 different.append(f"{table} (there is no row)")

@@ -78,13 +78,16 @@ class Run:
         most = stack_limit(self.cfg)
         if most == 1 or len(job) < 2:
             return 1
-        trainings = [self.begin(member, own_noise=True) for member in job]
+        first = self.begin(job[0], own_noise=True)
         alike = len({stack_key(member) for member in job}) == 1
-        reason = why_not(trainings[0]) if alike else "a setting beside the strength differs with it"
+        reason = why_not(first) if alike else "a setting beside the strength differs with it"
         if reason is not None:
             log.info("the members are trained one by one: %s", reason)
             return 1
-        return most or best_size(trainings, self.data, make_schedule(job[0], trainings[0].model))
+        if most is not None:
+            return most
+        trainings = [first, *(self.begin(member, own_noise=True) for member in job[1:])]
+        return best_size(trainings, self.data, make_schedule(job[0], first.model))
 
     def alone(self, member: Member) -> None:
         """One member to its end, unless another process trains it."""

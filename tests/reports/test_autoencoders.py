@@ -145,9 +145,9 @@ def test_stops_without_any_spread_differ_where_their_means_do():
 
 def test_the_page_is_the_same_for_rows_in_any_order_and_marks_what_the_cap_ended(tmp_path):
     rows = sweep()
-    first = [path.read_bytes() for path in write_autoencoders(rows, NUMBERS, tmp_path / "a")]
+    first = [path.read_bytes() for path in write_autoencoders(pages(rows), NUMBERS, tmp_path / "a")]
     random.Random(0).shuffle(rows)
-    assert first == [path.read_bytes() for path in write_autoencoders(rows, NUMBERS, tmp_path / "b")]
+    assert first == [path.read_bytes() for path in write_autoencoders(pages(rows), NUMBERS, tmp_path / "b")]
     text = first[0].decode()
     assert f"> {CAP}.0" in text and "| 3.0 |" in text
     assert "stops after 3.0 epochs instead of > 12.0" in text
@@ -157,7 +157,7 @@ def test_the_page_is_the_same_for_rows_in_any_order_and_marks_what_the_cap_ended
 
 def test_a_width_that_was_not_run_stands_as_not_run(tmp_path):
     rows = [each for each in sweep() if each["config"]["model"]["width"] == 60 or each["strength"] == 0]
-    text = write_autoencoders(rows, NUMBERS, tmp_path)[0].read_text()
+    text = write_autoencoders(pages(rows), NUMBERS, tmp_path)[0].read_text()
     assert "| entropy, eps 1e-7 | 100 |" in text and "not run" in text
 
 
@@ -200,7 +200,7 @@ def test_a_lambda_of_which_a_training_failed_is_left_out_of_the_tests_and_stops_
     (page,) = pages(rows)
     (table,) = sign_tables(page, "mse", NUMBERS)
     assert table.columns == ("", "lambda 0", "lambda 0.0001") and "n = 5" in table.title
-    assert "X <sup>" in write_autoencoders(rows, NUMBERS, tmp_path)[0].read_text()
+    assert "X <sup>" in write_autoencoders(pages(rows), NUMBERS, tmp_path)[0].read_text()
 
 
 def test_findings_part_what_is_so_by_construction_from_what_was_found():
@@ -214,5 +214,5 @@ def test_findings_part_what_is_so_by_construction_from_what_was_found():
 
 def test_a_cell_of_fewer_trainings_says_how_many(tmp_path):
     rows = [each for each in sweep() if each["strength"] != 1 or each["seed"] < 3]
-    text = write_autoencoders(rows, NUMBERS, tmp_path)[0].read_text()
+    text = write_autoencoders(pages(rows), NUMBERS, tmp_path)[0].read_text()
     assert "| 3.0 <sup>1</sup> |" in text and "<sup>1</sup> n = 3" in text

@@ -6,6 +6,7 @@ and describe it in `configs/regularizer/<name>.yaml`: training and rows find it 
 """
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
@@ -61,6 +62,13 @@ class Regularizer:
     def artifacts(self) -> dict[str, Tensor]:
         """Arrays worth keeping with the finished row, as `<site>/<name>`: (rows, height, width), in [0, 1]."""
         return {}
+
+
+def check_strength(strength: float) -> float:
+    """The strength of a penalty: a finite number."""
+    if not math.isfinite(strength):
+        raise UserError(f"strength={strength} is not allowed: a finite number")
+    return strength
 
 
 class SiteLayers(Regularizer):

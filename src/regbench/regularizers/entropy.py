@@ -37,7 +37,7 @@ import torch
 from torch import Tensor, nn
 
 from regbench.errors import UserError
-from regbench.regularizers.base import Regularizer
+from regbench.regularizers.base import Regularizer, check_strength
 from regbench.regularizers.placement import choose_layers
 
 FORMS = ("log", "reciprocal")
@@ -127,9 +127,7 @@ class Entropy(Regularizer):
         layer_strengths: dict[str, float | list[float]] | None = None,
     ):
         _check_form(form, eps)
-        if not math.isfinite(strength):
-            raise UserError(f"strength={strength} is not allowed: a finite number")
-        self.strength, self.placement, self.form, self.eps = strength, placement, form, eps
+        self.strength, self.placement, self.form, self.eps = check_strength(strength), placement, form, eps
         self.layer_strengths = dict(layer_strengths or {})
         self.layers: dict[str, nn.Module] = {}
 
@@ -186,9 +184,7 @@ class ConstantPenalty(Regularizer):
 
     def __init__(self, strength: float, eps: float = 1e-3):
         _check_form("reciprocal", eps)
-        if not math.isfinite(strength):
-            raise UserError(f"strength={strength} is not allowed: a finite number")
-        self.strength, self.eps = strength, eps
+        self.strength, self.eps = check_strength(strength), eps
 
     def unit_penalty(self, model: nn.Module) -> Tensor:
         return torch.tensor(1.0 / self.eps, device=next(model.parameters()).device)

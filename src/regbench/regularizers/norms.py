@@ -17,13 +17,11 @@ Evidence
     None yet.
 """
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from regbench.errors import UserError
-from regbench.regularizers.base import Regularizer
+from regbench.regularizers.base import Regularizer, check_strength
 from regbench.regularizers.placement import choose_layers
 
 
@@ -43,11 +41,9 @@ class NormPenalty(Regularizer):
     """
 
     def __init__(self, strength: float, power: int, placement: str | int | list[str | int] = "all"):
-        if not math.isfinite(strength):
-            raise UserError(f"strength={strength} is not allowed: a finite number")
         if power not in (1, 2):
             raise UserError(f"power={power} is not allowed: allowed are 1, 2")
-        self.strength, self.power, self.placement = strength, power, placement
+        self.strength, self.power, self.placement = check_strength(strength), power, placement
         self.layers: list[nn.Module] = []
 
     def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:

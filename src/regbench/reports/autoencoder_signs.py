@@ -5,6 +5,7 @@ from __future__ import annotations
 from regbench.reports import stats
 from regbench.reports.autoencoders import FIGURES, MEASURES, Page, Variant, short
 from regbench.reports.paper import PaperNumbers, PaperSigns
+from regbench.reports.settings import replicates
 from regbench.reports.tables import EN_DASH, MINUS, Cell, Table
 
 ALPHA = 0.01  # the paper's, two-sided and uncorrected
@@ -55,8 +56,7 @@ def _sign_table(
         f"{EN_DASH}: not printed. A lambda that was not run, or of which a training failed, is left out. "
         f"Ours agrees with the paper in {agree} of {compared} printed cells.",
     )
-    counts = sorted({len(each) for each in values.values()})
-    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+    n = replicates(page.groups[variant, width, strength] for strength in strengths)
     title = (
         f"{name}, pairwise tests (Figure {printed.figure}), {page.name}, {where}, {n}: {variant.label}, protocol paper"
     )

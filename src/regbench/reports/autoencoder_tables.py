@@ -15,7 +15,6 @@ from regbench.reports.autoencoders import (
     Page,
     cap_mark,
     epochs_to,
-    pages,
     served,
     short,
 )
@@ -25,7 +24,7 @@ from regbench.reports.paper import PaperNumbers
 from regbench.reports.protocols import PROTOCOLS
 from regbench.reports.records import Record, cell, measured
 from regbench.reports.settings import title_settings
-from regbench.reports.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_markdown
+from regbench.reports.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_markdown, write_texts
 
 CSV_FIELDS = (
     *("budget", "dataset", "variant", "width", "strength", "protocol", "metric", "unit", "status", "mean", "low"),
@@ -58,9 +57,8 @@ How to read this:
 """
 
 
-def write_autoencoders(rows: Sequence[dict], numbers: PaperNumbers, folder: Path) -> list[Path]:
-    """Write `entropy-figures.md` and `.csv` into `folder`; the order of `rows` changes no byte."""
-    found = pages(rows)
+def write_autoencoders(found: Sequence[Page], numbers: PaperNumbers, folder: Path) -> list[Path]:
+    """Write `entropy-figures.md` and `.csv` into `folder`."""
     parts, tables = [GUIDE], []
     for page in found:
         own = [*value_tables(page, numbers), speed_table(page), penalty_table(page)]
@@ -70,10 +68,7 @@ def write_autoencoders(rows: Sequence[dict], numbers: PaperNumbers, folder: Path
         parts.append(findings(page))
         parts += [to_markdown(table, level=3) for table in (*own, *grids)]
     texts = {"entropy-figures.md": "\n".join(parts), "entropy-figures.csv": to_csv(tables, CSV_FIELDS)}
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    return [folder / name for name in texts]
+    return write_texts(texts, folder)
 
 
 def _title(page: Page, what: str) -> str:

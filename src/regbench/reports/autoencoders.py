@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from regbench.errors import UserError
 from regbench.reports.groups import Group, check_same, make_group
+from regbench.reports.methods import DATASETS
 from regbench.reports.protocols import PROTOCOLS
 from regbench.stopping import EarlyStopping, watched_loss
 
-DATASETS = {"mnist": "MNIST", "cifar10": "CIFAR-10", "digits": "digits"}
 FIGURES = {"mnist": {"mse": "3", "stop": "4"}, "cifar10": {"mse": "5", "stop": "6"}}
 #: the settings that tell variants, widths and lambdas apart; rows of one page share all others
 VARYING = ("seed", "regularizer", "model.width", "task.early_stopping.watch")

@@ -60,12 +60,13 @@ def publish_sensitivity(rows: Sequence[dict], results: Path, pictures: bool) -> 
 
 def publish_entropy_figures(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
     """The entropy paper's Figures 2 to 6, and the tables behind them."""
-    written = write_autoencoders(rows, load_paper_numbers(PAPER / "entropy_guidance.yaml"), results / "tables")
-    written.append(write_readme("entropy results", autoencoder_findings.summary(pages(rows)), results))
+    found = pages(rows)
+    written = write_autoencoders(found, load_paper_numbers(PAPER / "entropy_guidance.yaml"), results / "tables")
+    written.append(write_readme("entropy results", autoencoder_findings.summary(found), results))
     if not pictures:
         return written
     written.append(draw_losses(results / "figures" / "entropy_figure2.png"))
-    for page in pages(rows):
+    for page in found:
         for measure in MEASURES:
             number = FIGURES.get(page.dataset, {}).get(measure, f"_{measure}")
             name = f"entropy_figure{number}_{page.dataset}_{page.budget}.png"
