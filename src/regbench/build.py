@@ -10,8 +10,10 @@ from hydra.utils import instantiate
 from regbench.data import Splits
 from regbench.errors import UserError
 from regbench.jobs import Member
+from regbench.models import GAN
 from regbench.stopping import EarlyStopping
-from regbench.training import Checkpoint, Schedule, Training
+from regbench.training import AdversarialTraining, Checkpoint, Schedule, Task, Training
+from regbench.training.adversarial import NETS, Optimizers
 
 #: settings of a task's config that the loop reads, not the task
 LOOP_KEYS = ("batch_size", "optimizer", "early_stopping", "clip_norm", "follow")
@@ -36,11 +38,25 @@ def build(
     regularizer.attach(model, shape)
     model.to(device=device, memory_format=torch.channels_last)
     task = make("task", {key: value for key, value in settings["task"].items() if key not in LOOP_KEYS})
-    optimizer = make("task.optimizer", settings["task"]["optimizer"], params=model.parameters())
+    kind, optimizer = (AdversarialTraining if task.adversarial else Training), make_optimizer(settings, model, task)
     checkpoint = checkpoint or Checkpoint(Path("unsaved"), member.id)
     torch.manual_seed(member.seed + 1)  # the noise of training does not depend on how many draws the weights took
     noise = torch.Generator(device).manual_seed(member.seed + 1) if own_noise else None
-    return Training(model, regularizer, task, optimizer, member.seed, checkpoint, shape, noise)
+    return kind(model, regularizer, task, optimizer, member.seed, checkpoint, shape, noise)
+
+
+def make_optimizer(settings: dict[str, Any], model: torch.nn.Module, task: Task) -> torch.optim.Optimizer | Optimizers:
+    """The optimizer of the model's parameters; of a GAN, one for each net."""
+
+    def of(net: torch.nn.Module) -> torch.optim.Optimizer:
+        return make("task.optimizer", settings["task"]["optimizer"], params=net.parameters())
+
+    if not task.adversarial:
+        return of(model)
+    if not isinstance(model, GAN):
+        names = settings["task"]["name"], settings["model"]["name"]
+        raise UserError("task={} does not fit model={}: allowed are dcgan, wgan_gp, sngan".format(*names))
+    return Optimizers({net: of(getattr(model, net)) for net in NETS})
 
 
 def make_schedule(member: Member, model: torch.nn.Module) -> Schedule:

@@ -158,7 +158,7 @@ class Run:
         """Store the member's row, and only then drop its checkpoint."""
         if failure is not None:
             log.error("%s failed: %s", member.label, failure)
-        artifacts = {} if failure is not None else training.regularizer.artifacts()
+        artifacts = {} if failure is not None else training.artifacts()
         self.tracker.log_masks(member_name(member), artifacts)
         row = {
             "id": member.id,
@@ -173,7 +173,8 @@ class Run:
             "artifacts": {name: pack_array(array) for name, array in artifacts.items()},
         }
         earlier = {"resumed_from": training.checkpoint.earlier}
-        row["provenance"] = {**self.origin, "seconds": seconds(training.records), **earlier, **how}
+        measured_with = training.task.provenance()
+        row["provenance"] = {**self.origin, **measured_with, "seconds": seconds(training.records), **earlier, **how}
         self.store.write(row)
         training.checkpoint.remove()
         self.rows.append(row)
@@ -216,13 +217,15 @@ def member_name(member: Member) -> str:
 
 
 def headline(record: Record) -> str:
-    """The first evaluation mode's held-out accuracy, or its loss where there is none."""
+    """The first evaluation mode's held-out accuracy, or what stands in its place."""
     metrics = record["heldout"]["full"]
-    return f"{100 * metrics['accuracy']:.2f} %" if "accuracy" in metrics else f"loss {metrics['loss']:.5f}"
+    if "accuracy" in metrics:
+        return f"{100 * metrics['accuracy']:.2f} %"
+    return f"FID {metrics['fid']:.2f}" if "fid" in metrics else f"loss {metrics['loss']:.5f}"
 
 
 def pack_array(array: torch.Tensor) -> dict[str, Any]:
-    """An array (channels, rows, columns) in [0, 1] at 8 bits, for a row."""
+    """An array (channels, rows, columns), or one such an image, in [0, 1] at 8 bits, for a row."""
     flat = (array.flatten(1) * 255).round().to(torch.uint8)
     text = base64.b64encode(flat.numpy().tobytes()).decode()
     return {"shape": list(flat.shape), "grid": list(array.shape[1:]), "scale": 255, "uint8": text}

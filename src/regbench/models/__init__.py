@@ -3,5 +3,6 @@
 from regbench.models.autoencoder import Autoencoder
 from regbench.models.cnn5 import CNN5
 from regbench.models.cnn_blocks import CNNBlocks
+from regbench.models.gan import DCGAN, GAN, SNGAN, WGANGP
 
-__all__ = ["CNN5", "Autoencoder", "CNNBlocks"]
+__all__ = ["CNN5", "DCGAN", "GAN", "SNGAN", "WGANGP", "Autoencoder", "CNNBlocks"]

@@ -1,5 +1,6 @@
 """The regularizers, each a drop-in layer or penalty: one file a method, whose docstring is its method card."""
 
+from regbench.regularizers.adaptive_dropout import AdaptiveDropout, AdaptiveDropoutLayers
 from regbench.regularizers.base import Regularizer, SiteLayers
 from regbench.regularizers.dropout import DropBlock2d, Dropout, SpatialDropout2d
 from regbench.regularizers.entropy import ConstantPenalty, Entropy
@@ -8,6 +9,8 @@ from regbench.regularizers.pb_edropout import PBEDropout2d
 from regbench.regularizers.random_patch import RandomPatch2d
 
 __all__ = [
+    "AdaptiveDropout",
+    "AdaptiveDropoutLayers",
     "ConstantPenalty",
     "DropBlock2d",
     "Dropout",

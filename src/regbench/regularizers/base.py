@@ -50,6 +50,17 @@ class Regularizer:
         """
         return False
 
+    def adapt(self, losses: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Learn from a finished step: called after each.
+
+        `losses()` computes the minimised losses, each a (), of that step's images with the updated network and fresh
+        noise: one by the name `loss`, or a GAN's `generator` and `discriminator`. What does not call it costs nothing.
+        """
+
+    def traced(self) -> dict[str, Tensor]:
+        """What is worth following over the steps, each a (), without a gradient."""
+        return {}
+
     def set_mode(self, mode: str) -> None:
         """Choose the evaluation mode, one of `modes`."""
         if mode not in self.modes:
@@ -75,7 +86,7 @@ class SiteLayers(Regularizer):
     """One layer at each named site of the model.
 
     Args:
-        placement: names of sites, such as ["conv1"].
+        placement: names of sites, such as ["conv1"], or "all".
         layer: makes a layer. It is given those of `channels` and `map_size` that its signature asks for, so a layer
             such as torch.nn.Dropout needs no wrapping.
 
@@ -83,19 +94,21 @@ class SiteLayers(Regularizer):
     `ema` (channels, patches), `inference_mask()` and `patch_size`.
     """
 
-    def __init__(self, placement: list[str], layer: Callable[..., nn.Module]):
+    def __init__(self, placement: str | list[str], layer: Callable[..., nn.Module]):
         if not placement:
             raise UserError("regularizer.method.placement=[] names no site: use regularizer=none for none")
-        self.placement = list(placement)
+        self.placement = [placement] if isinstance(placement, str) else list(placement)
         self.make_layer = layer
         self.layers: dict[str, nn.Module] = {}
         self.maps: dict[str, tuple[int, ...]] = {}
 
     def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:
         sites = model.sites
+        if self.placement == ["all"]:
+            self.placement = list(sites)
         for name in self.placement:
             if name not in sites:
-                raise UserError(f"placement={name} is not a site of this model: allowed are {', '.join(sites)}")
+                raise UserError(f"placement={name} is not a site of this model: allowed are all, {', '.join(sites)}")
         shapes = site_shapes(model, input_shape)
         for name in self.placement:
             channels, *map_size = shapes[name]

@@ -1,9 +1,21 @@
 """Training: the task (what is minimised and measured), the loops, their checkpoints and their mirror in W&B."""
 
+from regbench.training.adversarial import AdversarialTraining
 from regbench.training.checkpoint import Checkpoint
 from regbench.training.loop import Failed, Training, fit
 from regbench.training.schedule import Schedule
 from regbench.training.stacked import fit_stacked
 from regbench.training.task import Classify, Reconstruct, Task
 
-__all__ = ["Checkpoint", "Classify", "Failed", "Reconstruct", "Schedule", "Task", "Training", "fit", "fit_stacked"]
+__all__ = [
+    "AdversarialTraining",
+    "Checkpoint",
+    "Classify",
+    "Failed",
+    "Reconstruct",
+    "Schedule",
+    "Task",
+    "Training",
+    "fit",
+    "fit_stacked",
+]

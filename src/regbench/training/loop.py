@@ -1,5 +1,7 @@
 """The training loop: plain, readable on one screen."""
 
+import contextlib
+import functools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +29,19 @@ class Failed(Exception):
         self.records = records
 
 
+@dataclass(frozen=True)
+class Steps:
+    """What an epoch's steps came to.
+
+    train: means over the epoch's images. followed: what the schedule follows. curves: by name, means over windows of
+    the epoch's steps.
+    """
+
+    train: dict[str, float]
+    followed: dict[str, float] = field(default_factory=dict)
+    curves: dict[str, list[float]] = field(default_factory=dict)
+
+
 @dataclass(eq=False)
 class Training:
     """One member in training: what is trained, its seed and the records of its finished epochs.
@@ -48,7 +63,15 @@ class Training:
         """Go to where the checkpoint left off, if there is one."""
         self.records = self.checkpoint.load(self.model, self.optimizer, self.noise)
 
-    def end_epoch(self, data: Splits, train: dict[str, float], steps: dict[str, float], seconds: float) -> Record:
+    def train_epoch(self, data: Batches, schedule: Schedule, epoch: int, on_step: Callable[[], None]) -> Steps:
+        """One pass over the images."""
+        return train_epoch(self, data, schedule, epoch, on_step)
+
+    def artifacts(self) -> dict[str, Tensor]:
+        """Arrays worth keeping with the finished row, each (rows, ..., height, width) in [0, 1]."""
+        return self.regularizer.artifacts()
+
+    def end_epoch(self, data: Splits, steps: Steps, seconds: float) -> Record:
         """Evaluate, measure, record and save; `seconds` is the time that the epoch's steps took.
 
         Raises:
@@ -56,10 +79,12 @@ class Training:
         """
         start = time.perf_counter()
         measures = {"train": self.regularizer.measurements() | self.regularizer.penalty_measurements(self.model)}
-        record: Record = {"epoch": len(self.records) + 1, "train": train, "measures": measures}
+        record: Record = {"epoch": len(self.records) + 1, "train": steps.train, "measures": measures}
         record |= evaluate(self.model, self.regularizer, self.task, data, measures)
-        if steps:
-            measures["steps"] = steps
+        if steps.followed:
+            measures["steps"] = steps.followed
+        if steps.curves:
+            record["curves"] = steps.curves
         for place, value in numbers(record):
             if not math.isfinite(value):
                 raise Failed(f"{place} became {value} in epoch {record['epoch']}", self.records)
@@ -88,8 +113,8 @@ def fit(
     while not schedule.ended(training.records):
         start, epoch = time.perf_counter(), len(training.records) + 1
         try:
-            train, steps = train_epoch(training, data.train, schedule, epoch, on_step)
-            record = training.end_epoch(data, train, steps, time.perf_counter() - start)
+            steps = training.train_epoch(data.train, schedule, epoch, on_step)
+            record = training.end_epoch(data, steps, time.perf_counter() - start)
         except RuntimeError as error:
             raise memory_failure(error, training) from error
         on_epoch(record)
@@ -114,6 +139,8 @@ def numbers(record: Record, prefix: str = "") -> Iterator[tuple[str, float]]:
     for key, value in record.items():
         if isinstance(value, dict):
             yield from numbers(value, f"{prefix}{key} ")
+        elif isinstance(value, list):
+            yield from ((f"{prefix}{key}", each) for each in value)
         else:
             yield f"{prefix}{key}", value
 
@@ -125,7 +152,7 @@ def data_order(size: int, seed: int, epoch: int) -> Tensor:
 
 def train_epoch(
     training: Training, data: Batches, schedule: Schedule, epoch: int, on_step: Callable[[], None]
-) -> tuple[dict[str, float], dict[str, float]]:
+) -> Steps:
     """One pass over the images; mean loss (penalty left out) and counts, and what was followed over the steps."""
     model, regularizer, task, optimizer = training.model, training.regularizer, training.task, training.optimizer
     layers = {name: model.get_submodule(name) for name in schedule.follow}
@@ -142,10 +169,31 @@ def train_epoch(
         if schedule.clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
         optimizer.step()
+        regularizer.adapt(functools.partial(current_loss, training, inputs, targets))
         sums.add(loss, task.counted(output.detach(), targets), len(targets))
         on_step()
     followed.see({name: layer.weight for name, layer in layers.items()})
-    return sums.means(), {name: value.item() for name, value in followed.values().items()}
+    return Steps(sums.means(), {name: value.item() for name, value in followed.values().items()})
+
+
+def current_loss(training: Training, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """The task's loss of a batch as the network stands, batch norm's running statistics left as they are."""
+    with frozen_statistics(training.model):
+        return {"loss": training.task.loss(training.model(inputs), targets)}
+
+
+@contextlib.contextmanager
+def frozen_statistics(model: nn.Module) -> Iterator[None]:
+    """Within it, passes in training mode do not move batch norm's running statistics."""
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
 
 
 class Followed:
@@ -178,8 +226,8 @@ def evaluate(
     metrics: dict[str, dict] = {"heldout": {}, "test": {}}
     for mode in regularizer.modes:
         regularizer.set_mode(mode)
-        metrics["heldout"][mode] = task.evaluate(model, data.heldout)
-        metrics["test"][mode] = task.evaluate(model, data.test)
+        for split, values in task.evaluate(model, data).items():
+            metrics[split][mode] = values
         measures[mode] = regularizer.measurements()
     regularizer.set_mode("full")
     return metrics

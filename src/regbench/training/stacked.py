@@ -25,6 +25,7 @@ from regbench.training.loop import (
     Failed,
     Followed,
     Record,
+    Steps,
     Training,
     data_order,
     is_out_of_memory,
@@ -45,6 +46,8 @@ HOPELESS = 1.25  # so much slower than the best so far: larger stacks are not tr
 
 def why_not(training: Training) -> str | None:
     """Why this training cannot be stacked with others of its kind; None: it can."""
+    if type(training) is not Training:
+        return f"{type(training).__name__} has steps of its own"
     if type(training.optimizer) not in ELEMENTWISE:
         return f"{type(training.optimizer).__name__} does not treat every element alike"
     if training.model.state_dict().keys() != dict(training.model.named_parameters()).keys():
@@ -53,6 +56,8 @@ def why_not(training: Training) -> str | None:
         if isinstance(module, nn.modules.dropout._DropoutNd) and not hasattr(module, "draw"):
             return f"{type(module).__name__} draws noise of its own"
     regularizer = training.regularizer
+    if type(regularizer).adapt is not Regularizer.adapt:
+        return f"{type(regularizer).__name__} learns from every step"
     if type(regularizer).penalty is not Regularizer.penalty:
         return f"{type(regularizer).__name__}.penalty is more than strength times unit_penalty"
     if isinstance(regularizer, SiteLayers):
@@ -101,7 +106,7 @@ def _epoch(
     noise = [each.noise.get_state() for each in trainings]
     failure = None
     try:
-        metrics = train_stacked_epoch(trainings, data.train, schedule, epoch, on_step)
+        epochs = train_stacked_epoch(trainings, data.train, schedule, epoch, on_step)
     except RuntimeError as error:
         failure = memory_failure(error, trainings[0])
     if failure is not None and len(trainings) == 1:
@@ -116,9 +121,9 @@ def _epoch(
             yield from _epoch(part, data, schedule, epoch, on_epoch, on_step)
         return
     seconds = (time.perf_counter() - start) / len(trainings)
-    for training, (train, steps) in zip(trainings, metrics, strict=True):
+    for training, steps in zip(trainings, epochs, strict=True):
         try:
-            on_epoch(training, training.end_epoch(data, train, steps, seconds))
+            on_epoch(training, training.end_epoch(data, steps, seconds))
         except Failed as error:
             yield training, error
         except RuntimeError as error:
@@ -131,7 +136,7 @@ def train_stacked_epoch(
     schedule: Schedule,
     epoch: int,
     on_step: Callable[[], None] = lambda: None,
-) -> list[tuple[dict[str, float], dict[str, float]]]:
+) -> list[Steps]:
     """`loop.train_epoch` of all members at once; their models and optimizers are those after the epoch."""
     device = data.targets.device
     stack = Stack(trainings)
@@ -146,8 +151,8 @@ def train_stacked_epoch(
     followed.see({name: stack.parameters[f"{name}.weight"] for name in schedule.follow})
     stack.hand_back()
     values = {name: each.tolist() for name, each in followed.values().items()}
-    steps = [{name: each[i] for name, each in values.items()} for i in range(len(trainings))]
-    return list(zip(sums.means_of(len(trainings)), steps, strict=True))
+    means = sums.means_of(len(trainings))
+    return [Steps(each, {name: every[i] for name, every in values.items()}) for i, each in enumerate(means)]
 
 
 class Stack:

@@ -1,10 +1,12 @@
 """Tasks: what a step minimises and what an evaluation measures."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from regbench.data import Batches
+from regbench.data import Batches, Splits
 from regbench.errors import UserError
 
 EVALUATION_BATCH = 128  # images at once without gradients: small enough for the caches; it does not change results
@@ -12,6 +14,9 @@ EVALUATION_BATCH = 128  # images at once without gradients: small enough for the
 
 class Task:
     """What all tasks share. A task is told how to read a batch, its loss, and what else to count."""
+
+    #: whether two nets train against each other
+    adversarial = False
 
     def batch(self, data: Batches, index: Tensor | slice) -> tuple[Tensor, Tensor]:
         """Inputs (B, C, H, W) and targets of the images at these indices."""
@@ -45,9 +50,17 @@ class Task:
         """Whether an output of this shape is one of this task's."""
         raise NotImplementedError
 
+    def evaluate(self, model: nn.Module, data: Splits) -> dict[str, dict[str, float]]:
+        """What is measured on held-out and test images, by split; the model's mode is the caller's to set."""
+        return {"heldout": self.measure(model, data.heldout), "test": self.measure(model, data.test)}
+
+    def provenance(self) -> dict[str, Any]:
+        """What a row's numbers were measured with, beside its config."""
+        return {}
+
     @torch.no_grad()
-    def evaluate(self, model: nn.Module, data: Batches) -> dict[str, float]:
-        """Mean loss and means of what is counted, over a split; the model's mode is the caller's to set."""
+    def measure(self, model: nn.Module, data: Batches) -> dict[str, float]:
+        """Mean loss and means of what is counted, over a split."""
         sums = Sums()
         for start in range(0, len(data), EVALUATION_BATCH):
             inputs, targets = self.batch(data, slice(start, start + EVALUATION_BATCH))

@@ -1,0 +1,68 @@
+"""How close generated images are to real ones: FID, IS, effective classes and diversity, from features and logits.
+
+Sources: Heusel et al. 2017 (Fréchet inception distance), Salimans et al. 2016 (inception score); both by torchmetrics.
+"""
+
+import warnings
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.inception import InceptionScore
+
+SCORE_SPLITS = 10  # as is usual: the mean of the scores of tenths
+
+
+class _Given(nn.Module):
+    """In an extractor's place: features that are already there."""
+
+    def __init__(self, num_features: int):
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+class Reference:
+    """The features (N, d) of real images that generated ones are measured against."""
+
+    def __init__(self, features: Tensor):
+        self.distance = FrechetInceptionDistance(_Given(features.shape[1]), reset_real_features=False)
+        self.distance.set_dtype(torch.float64)
+        self.distance.to(features.device).update(features.double(), real=True)
+        self.variance = total_variance(features)
+
+    def frechet_distance(self, features: Tensor) -> float:
+        """|m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)) to features (M, d), M of 2 or more."""
+        self.distance.update(features.double(), real=False)
+        value = self.distance.compute().item()
+        self.distance.reset()
+        return value
+
+    def diversity(self, features: Tensor) -> float:
+        """The total variance of features (M, d) over that of the real ones."""
+        return total_variance(features) / self.variance
+
+
+def total_variance(features: Tensor) -> float:
+    """Trace of the covariance of features (N, d)."""
+    return features.double().var(dim=0).sum().item()
+
+
+def inception_score(logits: Tensor) -> float:
+    """exp of the mean KL divergence of class probabilities to their mean, of logits (N, K), averaged over tenths."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*will save all extracted features.*")
+        score = InceptionScore(_Given(logits.shape[1]), splits=SCORE_SPLITS)
+    devices = [logits.device] if logits.is_cuda else []
+    with torch.random.fork_rng(devices):  # it shuffles: the noise of training must not depend on it
+        torch.manual_seed(0)
+        score.to(logits.device).update(logits.double())
+        return score.compute()[0].item()
+
+
+def effective_classes(logits: Tensor) -> float:
+    """exp of the entropy of the mean class probability, of logits (N, K): K where all classes are as frequent."""
+    mean = logits.double().softmax(dim=1).mean(dim=0)
+    return torch.special.entr(mean).sum().exp().item()

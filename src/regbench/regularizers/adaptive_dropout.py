@@ -1,0 +1,208 @@
+"""Adaptive dropout: dropout whose rate is a parameter that follows a gradient while a network trains.
+
+Paper
+    "Training Adversarial Generative Neural Network with Adaptive Dropout Rate" (anonymous, under review), equations
+    (2) and (5). Relaxed masks: Gal, Hron, Kendall 2017, "Concrete Dropout".
+Formula
+    alpha <- alpha + beta * d(L_G + L_D) / d alpha, kept in [0, 0.9]; alpha is the drop rate of every dropout layer.
+    A mask of ordinary dropout has no gradient with respect to its rate. `concrete` relaxes it,
+    m = 1 - sigmoid((logit(alpha) + logit(u)) / temperature), u uniform; `score` keeps hard masks and uses
+    L * d log P(m) / d alpha. Both also see that y = x m / (1 - alpha) depends on alpha itself.
+Where
+    "The input or hidden layers of the networks": all sites of generator and discriminator (`placement: all`).
+Paper settings
+    alpha starts at 0.5.
+Ambiguities and the choice made
+    beta is not given: 0.0002, the one learning rate that the paper names. The sign: by (4) the discriminator *ascends*
+    L_D, so that with minimised losses l_G = L_G and l_D = -L_D rule (5) is alpha + beta * d(l_G - l_D)/d alpha, the
+    `printed` rule. `descend` and `ascend` take the sum l_G + l_D with either sign; `fixed` leaves alpha alone.
+    The gradient is taken, as in the paper's algorithm, after both updates, of a pass of its own on the same images with
+    fresh noise. A network with one loss l (no GAN) has d l / d alpha in l_G's place.
+    One alpha for all layers, as printed; `shared: false` gives each layer its own.
+Deviations
+    Batch norm's running statistics do not move in that pass. A rate below 0.001 counts as 0.001 inside the logit.
+Evidence
+    results/tables/gan-table1.md.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from regbench.errors import UserError
+from regbench.regularizers.base import SiteLayers
+
+HIGHEST_RATE = 0.9
+LOWEST_RATE = 1e-3  # inside the logit, whose slope has no bound at 0
+ESTIMATORS = ("concrete", "score")
+#: signs of the gradients of the minimised losses of generator and discriminator
+RULES = {"printed": (1.0, -1.0), "ascend": (1.0, 1.0), "descend": (-1.0, -1.0), "fixed": (0.0, 0.0)}
+
+
+def concrete_mask(rate: Tensor, uniform: Tensor, temperature: float) -> Tensor:
+    """Relaxed dropout mask in (0, 1), close to 0 with probability `rate`: () and uniform noise (...) -> (...).
+
+    Differentiable in the rate (Gal, Hron, Kendall 2017, equation 5).
+    """
+    bounded = rate + (rate.detach().clamp(min=LOWEST_RATE) - rate.detach())
+    uniform = uniform.clamp(1e-6, 1 - 1e-6)
+    return 1 - torch.sigmoid((torch.logit(bounded) + torch.logit(uniform)) / temperature)
+
+
+def mask_log_probability(rate: Tensor, mask: Tensor) -> Tensor:
+    """log P of a hard mask (0 dropped, 1 kept) under this rate, summed over its elements: -> ()."""
+    bounded = rate + (rate.detach().clamp(min=LOWEST_RATE) - rate.detach())
+    kept = mask.sum()
+    return kept * torch.log1p(-bounded) + (mask.numel() - kept) * torch.log(bounded)
+
+
+def updated_rate(rate: Tensor, gradients: Mapping[str, Tensor], rule: str, beta: float) -> Tensor:
+    """The rate after one step of rule (5), in [0, 0.9].
+
+    Args:
+        gradients: of the minimised losses with respect to the rate: `generator` and `discriminator`, or any one
+            other name, which takes the generator's sign.
+        rule: one of `RULES`.
+    """
+    generator, discriminator = RULES[rule]
+    signed = [(discriminator if name == "discriminator" else generator) * each for name, each in gradients.items()]
+    return (rate + beta * sum(signed)).clamp(0.0, HIGHEST_RATE)
+
+
+class AdaptiveDropout(nn.Module):
+    """Dropout whose `rate` is a parameter with a gradient; identity in evaluation mode. Any shape.
+
+    Args:
+        rate: drop rate at the start, in [0, 0.9], or a parameter () that several layers share.
+        estimator: "concrete" (relaxed masks) or "score" (hard masks, whose log-probabilities go into `drawn` where that
+            is a list: None to begin with).
+        temperature: of the relaxation, above 0; smaller is closer to a hard mask.
+
+    Leave `rate` out of the network's optimizer, and move it with `updated_rate`.
+    """
+
+    def __init__(self, rate: float | nn.Parameter = 0.5, estimator: str = "concrete", temperature: float = 0.1):
+        super().__init__()
+        if estimator not in ESTIMATORS:
+            raise UserError(f"estimator={estimator} is not allowed: allowed are {', '.join(ESTIMATORS)}")
+        if not temperature > 0:
+            raise UserError(f"temperature={temperature} is not allowed: a number above 0")
+        self.rate = rate if isinstance(rate, nn.Parameter) else rate_parameter(rate)
+        self.estimator, self.temperature = estimator, temperature
+        self.drawn: list[Tensor] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        if self.estimator == "concrete":
+            mask = concrete_mask(self.rate, torch.rand_like(x), self.temperature)
+        else:
+            mask = (torch.rand_like(x) >= self.rate.detach()).to(x.dtype)
+            if self.drawn is not None:
+                self.drawn.append(mask_log_probability(self.rate, mask))
+        return x * mask / (1 - self.rate)
+
+
+def rate_parameter(rate: float) -> nn.Parameter:
+    """A drop rate as a parameter ().
+
+    Raises:
+        UserError: it is not in [0, 0.9].
+    """
+    if not 0.0 <= rate <= HIGHEST_RATE:
+        raise UserError(f"rate={rate} is not allowed: an adaptive drop rate lies in [0, {HIGHEST_RATE}]")
+    return nn.Parameter(torch.tensor(float(rate)))
+
+
+class AdaptiveDropoutLayers(SiteLayers):
+    """`AdaptiveDropout` at named sites, and the rule that moves their rate after every step.
+
+    Args:
+        rate: at the start. beta: step size of the rule, 0 or more. rule: one of `RULES`.
+        estimator, temperature: of the layers. shared: one rate for all layers, or one for each.
+    """
+
+    def __init__(
+        self,
+        rate: float = 0.5,
+        placement: str | list[str] = "all",
+        beta: float = 0.0002,
+        rule: str = "printed",
+        estimator: str = "concrete",
+        temperature: float = 0.1,
+        shared: bool = True,
+    ):
+        if rule not in RULES:
+            raise UserError(f"rule={rule} is not allowed: allowed are {', '.join(RULES)}")
+        if not 0.0 <= beta < float("inf"):
+            raise UserError(f"beta={beta} is not allowed: a finite number of 0 or more")
+        common = rate_parameter(rate)
+
+        def layer() -> AdaptiveDropout:
+            return AdaptiveDropout(common if shared else rate, estimator, temperature)
+
+        super().__init__(placement, layer)
+        self.beta, self.rule, self.shared = beta, rule, shared
+
+    def adapt(self, losses: Callable[[], Mapping[str, Tensor]]) -> None:
+        if self.rule == "fixed":
+            return
+        rates = self._rates()
+        by_loss = rate_gradients(losses, list(self.layers.values()), list(rates.values()))
+        with torch.no_grad():
+            for place, rate in enumerate(rates.values()):
+                gradients = {name: each[place] for name, each in by_loss.items()}
+                rate.copy_(updated_rate(rate, gradients, self.rule, self.beta))
+
+    def traced(self) -> dict[str, Tensor]:
+        """`rate`, or `<site>/rate` for each layer."""
+        return {name: rate.detach() for name, rate in self._rates().items()}
+
+    def measurements(self) -> dict[str, float]:
+        return {name: rate.item() for name, rate in self.traced().items()}
+
+    def _rates(self) -> dict[str, nn.Parameter]:
+        rates = {f"{site}/rate": layer.rate for site, layer in self.layers.items()}
+        return {"rate": next(iter(rates.values()))} if self.shared else rates
+
+
+def rate_gradients(
+    losses: Callable[[], Mapping[str, Tensor]], layers: Sequence[AdaptiveDropout], rates: Sequence[nn.Parameter]
+) -> dict[str, list[Tensor]]:
+    """An estimate of d E[loss] / d rate for every loss and rate, over the masks of the layers.
+
+    Where masks are hard, the losses are taken twice: each draw's score is weighed with how much higher its loss is
+    than the other's, which needs no baseline and is unbiased.
+
+    Args:
+        losses: computes the losses, each a (), with fresh masks.
+    """
+    hard = any(layer.estimator == "score" for layer in layers)
+    draws = [_draw(losses, layers) for _ in range(2 if hard else 1)]
+    names = list(draws[0][0])
+    totals = {name: sum(found[name] for found, _ in draws) / len(draws) for name in names}
+    if hard:
+        (first, score), (second, other) = draws
+        for name in names:
+            totals[name] = totals[name] + 0.5 * (first[name] - second[name]).detach() * (score - other)
+    return {name: _gradients(total, rates) for name, total in totals.items()}
+
+
+def _draw(
+    losses: Callable[[], Mapping[str, Tensor]], layers: Sequence[AdaptiveDropout]
+) -> tuple[Mapping[str, Tensor], Tensor | float]:
+    """The losses of one draw of all masks, and the log-probability of the hard ones among these."""
+    for layer in layers:
+        layer.drawn = []
+    try:
+        found = losses()
+        return found, sum(chance for layer in layers for chance in layer.drawn)
+    finally:
+        for layer in layers:
+            layer.drawn = None
+
+
+def _gradients(loss: Tensor, rates: Sequence[nn.Parameter]) -> list[Tensor]:
+    found = torch.autograd.grad(loss, rates, retain_graph=True, allow_unused=True)
+    return [torch.zeros_like(rate) if each is None else each for each, rate in zip(found, rates, strict=True)]
