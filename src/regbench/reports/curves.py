@@ -13,7 +13,7 @@ from regbench.reports import stats
 from regbench.reports.groups import Group, check_same, make_group
 from regbench.reports.methods import DATASETS, PB_MASK, Method, dataset_of, regularizer_of
 from regbench.reports.settings import title_settings
-from regbench.reports.style import STYLES, new_figure, save
+from regbench.reports.style import STYLES, draw_mean, new_figure, save
 
 SPLITS = {"test": "Test accuracy", "heldout": "Held-out accuracy"}
 NOTE = (
@@ -74,22 +74,7 @@ def _heading(name: str, rows: Sequence[dict], groups: dict[Method, Group]) -> st
 
 def _draw_line(axes: Axes, method: Method, group: Group, place: tuple[str, ...]) -> None:
     epochs, estimates = curve(group, place)
-    means = [estimate.mean for estimate in estimates]
-    style = STYLES[method]
-    marker = style.marker if len(epochs) <= 30 else None
-    axes.plot(
-        epochs,
-        means,
-        color=style.color,
-        linestyle=style.dash,
-        marker=marker,
-        markersize=4,
-        label=method.label,
-    )
-    if any(estimate.half_width is not None for estimate in estimates):
-        low = [estimate.mean if estimate.low is None else estimate.low for estimate in estimates]
-        high = [estimate.mean if estimate.high is None else estimate.high for estimate in estimates]
-        axes.fill_between(epochs, low, high, color=style.color, alpha=0.12, linewidth=0)
+    draw_mean(axes, epochs, estimates, STYLES[method], method.label)
 
 
 def curve(group: Group, place: tuple[str, ...]) -> tuple[list[int], list[stats.Estimate]]:

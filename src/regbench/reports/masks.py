@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap
 
 from regbench.errors import UserError
+from regbench.reports.arrays import stored_array
 from regbench.reports.methods import DATASETS, SITE, dataset_of, layer_of
 from regbench.reports.style import new_figure, save
 
@@ -65,11 +65,12 @@ def read_masks(row: dict) -> Masks:
     (`measures.mask`), else floor((1 - strength) L). The average was stored in 8 bits: of the patches that became
     equal by that the last in reading order are kept, as the layer does, but they need not be those it kept.
     """
-    values, grid = _decode(row, ARTIFACT)
+    stored = stored_array(row, ARTIFACT)
+    grid, values = stored.shape, stored.reshape(len(stored), -1)
     patches = values.shape[1]
     applied = MASK_ARTIFACT in row["artifacts"]
     if applied:
-        kept = (_decode(row, MASK_ARTIFACT)[0] > 0).astype(np.uint8)
+        kept = (stored_array(row, MASK_ARTIFACT) > 0).astype(np.uint8)
         k = int(kept[0].sum())
     else:
         k = _kept_count(row, patches)
@@ -78,20 +79,6 @@ def read_masks(row: dict) -> Masks:
         np.put_along_axis(kept, lowest, 0, axis=1)
     scale = row["artifacts"][ARTIFACT]["scale"]
     return Masks(values.reshape(grid) / scale, kept.reshape(grid), k, patches, applied)
-
-
-def _decode(row: dict, artifact: str) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """The uint8 values (C, L) of a stored array, and its shape (C, H, W)."""
-    stored = row["artifacts"][artifact]
-    values = np.frombuffer(base64.b64decode(stored["uint8"]), dtype=np.uint8)
-    channels, patches = stored["shape"]
-    height, width = stored["grid"]
-    if values.size != channels * patches or height * width != patches:
-        raise UserError(
-            f"row {row['id']}: {artifact} has {values.size} values, shape={stored['shape']}, "
-            f"grid={stored['grid']}: needed is shape [channels, patches] and a grid of that many patches"
-        )
-    return values.reshape(channels, patches), (channels, height, width)
 
 
 def _kept_count(row: dict, patches: int) -> int:

@@ -13,7 +13,7 @@ from regbench.reports.records import Record, number
 from regbench.reports.settings import devices, image_count
 from regbench.reports.tables import EN_DASH, Table, to_markdown
 
-STANDARD_TRAIN_IMAGES = {"mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000}
+STANDARD_TRAIN_IMAGES = {"mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "celeba": 162_770}
 GUIDE = """# Table 1: PB-EDropout and its controls
 
 How to read this:

@@ -1,7 +1,7 @@
 """Which epoch of a training is reported: the two protocols of every table.
 
-`paper` picks the epoch with the best test accuracy, `held-out` the one with the best accuracy on images held
-out of the training data. Both report the test split at that epoch.
+`paper` picks the epoch that is best on the test split, `held-out` the one that is best on images held out of the
+training data: in accuracy, or in what else a table names. Both report the test split at that epoch.
 """
 
 from __future__ import annotations
@@ -28,28 +28,32 @@ def select_epoch(
         raise UserError("epochs=[]: at least one epoch is needed to select one")
     sign = 1 if direction == "max" else -1
     ordered = sorted(epochs, key=lambda entry: entry["epoch"])
-    return max(ordered, key=lambda entry: sign * _value(entry, split, mode, metric))
+    return max(ordered, key=lambda entry: sign * value_at(entry, split, mode, metric))
 
 
-def selected(row: dict, protocol: str, mode: str) -> dict:
-    """The epoch entry of a finished row that `protocol` reports. Raises UserError naming the row's id."""
+def selected(row: dict, protocol: str, mode: str, by: str = "accuracy", direction: str = "max") -> dict:
+    """The epoch entry of a finished row that `protocol` reports, the best one in `by`.
+
+    Raises UserError naming the row's id.
+    """
     if protocol not in PROTOCOLS:
         raise UserError(f"protocol={protocol!r}: allowed are {', '.join(PROTOCOLS)}")
     try:
-        return select_epoch(row["epochs"], PROTOCOLS[protocol], mode)
+        return select_epoch(row["epochs"], PROTOCOLS[protocol], mode, by, direction)
     except UserError as error:
         raise UserError(f"row {row['id']}: {error}") from None
 
 
-def reported(row: dict, protocol: str, mode: str, metric: str) -> float:
+def reported(row: dict, protocol: str, mode: str, metric: str, by: str = "accuracy", direction: str = "max") -> float:
     """`metric` on the test split at the epoch that `protocol` picks: accuracy in [0, 1], loss in nats."""
-    value = _value(selected(row, protocol, mode), "test", mode, metric)
+    value = value_at(selected(row, protocol, mode, by, direction), "test", mode, metric)
     if not math.isfinite(value):
         raise UserError(f"row {row['id']}: test.{mode}.{metric}={value} is not finite at the selected epoch")
     return value
 
 
-def _value(entry: dict, split: str, mode: str, metric: str) -> float:
+def value_at(entry: dict, split: str, mode: str, metric: str) -> float:
+    """A metric of one entry of a row's epochs. Raises UserError where it is missing or NaN."""
     key = f"epoch {entry.get('epoch')}: {split}.{mode}.{metric}"
     try:
         value = float(entry[split][mode][metric])

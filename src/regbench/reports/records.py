@@ -9,7 +9,8 @@ from regbench.reports import stats
 from regbench.reports.groups import Group
 from regbench.reports.tables import EN_DASH, MINUS, Cell
 
-DECIMALS = {"%": 2, "pp": 2, "nats": 4, "epochs": 1, "1e-3": 2}  # pp: percentage points; 1e-3: thousandths
+# pp: percentage points; 1e-3: thousandths
+DECIMALS = {"%": 2, "pp": 2, "nats": 4, "epochs": 1, "1e-3": 2, "FID": 2, "IS": 2, "classes": 2, "ratio": 3}
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from regbench.reports.methods import BASELINE, CLASSIC, PB_FULL, PB_MASK, RANDOM
+from regbench.reports.stats import Estimate
 
 DPI = 150
+MARKED = 30  # a line of more points has no markers
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,23 @@ STYLES = {
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure, `width` x `height` inches, that keeps its labels apart and touches no global state."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def draw_mean(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], style: LineStyle, label: str) -> None:
+    """A line through the means, and a band of their intervals where there are any."""
+    axes.plot(
+        x,
+        [estimate.mean for estimate in estimates],
+        color=style.color,
+        linestyle=style.dash,
+        marker=style.marker if len(x) <= MARKED else None,
+        markersize=4,
+        label=label,
+    )
+    if any(estimate.half_width is not None for estimate in estimates):
+        low = [estimate.mean if estimate.low is None else estimate.low for estimate in estimates]
+        high = [estimate.mean if estimate.high is None else estimate.high for estimate in estimates]
+        axes.fill_between(x, low, high, color=style.color, alpha=0.12, linewidth=0)
 
 
 def save(figure: Figure, path: str | Path) -> Path:

@@ -15,7 +15,7 @@ from regbench.models import GAN
 from regbench.training.task import EVALUATION_BATCH, Task
 
 SHOWN = 20  # samples kept with a row
-SAMPLING_SEED = 20_260_000  # the noise of evaluation: the same in all epochs and trainings
+SAMPLING_SEED = 20_260_000  # of evaluation's noise and choice of real images: the same in all epochs and trainings
 
 #: by a split's images: what was measured of them, by extractor and how many images
 _measured: WeakIdKeyDictionary = WeakIdKeyDictionary()
@@ -103,9 +103,9 @@ class Generate(Task):
         }
 
     def _real(self, data: Batches, count: int, extractor: Extractor) -> tuple[Tensor, Tensor]:
-        """Features and logits of the first images of a split, whose order says nothing of their classes."""
-        starts = range(0, count, EVALUATION_BATCH)
-        return self._extract((data.unit(slice(i, min(i + EVALUATION_BATCH, count))) for i in starts), extractor)
+        """Features and logits of so many images of a split, drawn at random: prepared folders may be sorted by class."""
+        chosen = torch.randperm(len(data), generator=_generator())[:count].to(data.images.device)
+        return self._extract((data.unit(index) for index in chosen.split(EVALUATION_BATCH)), extractor)
 
     def _generated(self, model: GAN, device: torch.device) -> Iterable[Tensor]:
         """Batches of generated images in [0, 1]."""
@@ -123,7 +123,11 @@ def to_unit(images: Tensor) -> Tensor:
 
 
 def _noise(count: int, latent: int, device: torch.device) -> Tensor:
-    return torch.randn(count, latent, generator=torch.Generator().manual_seed(SAMPLING_SEED)).to(device)
+    return torch.randn(count, latent, generator=_generator()).to(device)
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(SAMPLING_SEED)
 
 
 def _once(data: Batches, key: tuple, measure: Callable[[], Any]) -> Any:
