@@ -103,7 +103,7 @@ class Generate(Task):
         }
 
     def _real(self, data: Batches, count: int, extractor: Extractor) -> tuple[Tensor, Tensor]:
-        """Features and logits of so many images of a split, drawn at random: prepared folders may be sorted by class."""
+        """Features and logits of so many images of a split, drawn at random: folders may be sorted by class."""
         chosen = torch.randperm(len(data), generator=_generator())[:count].to(data.images.device)
         return self._extract((data.unit(index) for index in chosen.split(EVALUATION_BATCH)), extractor)
 
