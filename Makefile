@@ -68,12 +68,20 @@ reproduce-entropy-figures: $(READY) ## the entropy paper's Figures 3 to 6, autoe
 reproduce-entropy-table1: $(READY) ## the entropy paper's Table 1, small CNNs; narrow with ONLY=model.widths=[32],[32,32]
 	@$(PY) scripts/reproduce.py entropy-table1 $(NARROWED)
 
+.PHONY: reproduce-gan-table1
+reproduce-gan-table1: $(READY) ## the adaptive-dropout paper's Table 1 and Figure 1, GANs; narrow with DATASETS=mnist SEEDS=3
+	@$(PY) scripts/reproduce.py gan-table1 $(NARROWED)
+
+.PHONY: extractors
+extractors: $(READY) ## train the classifiers behind FID and IS that results/extractors lacks
+	@$(PY) scripts/train_extractor.py $(subst $(comma), ,$(DATASETS))
+
 .PHONY: entropy-map
 entropy-map: $(READY) ## change in entropy per layer of NETWORK=vgg16 (or resnet50), from torchvision or WEIGHTS=file
 	@$(PY) scripts/entropy_maps.py $(or $(NETWORK),vgg16) $(if $(WEIGHTS),--weights $(WEIGHTS))
 
 .PHONY: data
-data: $(READY) ## download MNIST, CIFAR-10 and CIFAR-100 into REGBENCH_DATA (default data/)
+data: $(READY) ## download MNIST, CIFAR-10 and CIFAR-100 (or DATASETS=celeba) into REGBENCH_DATA (default data/)
 	@$(PY) scripts/prepare_data.py $(if $(DATASETS),$(subst $(comma), ,$(DATASETS)),mnist cifar10 cifar100)
 comma := ,
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torchvision.datasets
+from PIL import Image
 
 from regbench.data import sources
 from regbench.data.prepared import write_prepared
@@ -45,6 +46,26 @@ def test_torchvision_download_becomes_a_prepared_folder(tmp_path, monkeypatch):
     assert dataset.arrays["train_images"].shape == (6, 28, 28, 1)
     assert (tmp_path / "mnist" / "dataset.json").exists()
     assert dataset.arrays["test_labels"].tolist() == [0, 1, 2]
+
+
+def test_celeba_download_becomes_square_faces_without_labels(tmp_path, monkeypatch):
+    class Downloaded:
+        def __init__(self, root, split, target_type, download):
+            assert download and target_type == []
+            self.count = 3 if split == "train" else 2
+
+        def __len__(self):
+            return self.count
+
+        def __getitem__(self, place):
+            pixels = np.zeros((218, 178, 3), np.uint8)
+            pixels[20:198] = 200  # the centre square of an upright picture
+            return Image.fromarray(pixels), None
+
+    monkeypatch.setattr(torchvision.datasets, "CelebA", Downloaded)
+    dataset = load_prepared("celeba", tmp_path)
+    assert dataset.arrays["train_images"].shape == (3, 64, 64, 3) and (dataset.arrays["train_images"] == 200).all()
+    assert dataset.arrays["test_labels"].tolist() == [0, 0] and dataset.task == "generation"
 
 
 def test_a_missing_set_gives_one_line_with_files_place_and_command(tmp_path):
