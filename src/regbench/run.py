@@ -159,7 +159,7 @@ class Run:
         if failure is not None:
             log.error("%s failed: %s", member.label, failure)
         artifacts = {} if failure is not None else training.artifacts()
-        self.tracker.log_masks(member_name(member), artifacts)
+        self.tracker.log_pictures(member_name(member), artifacts)
         row = {
             "id": member.id,
             "experiment": self.cfg.experiment_name,

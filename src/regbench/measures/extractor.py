@@ -100,7 +100,7 @@ def load_extractor(name: str, device: torch.device) -> Extractor:
             network = Inception()
         except (URLError, OSError) as error:
             raise UserError(
-                f"task.extractor=inception: its weights cannot be downloaded ({error}): allowed are {_known()}"
+                f"task.extractor=inception: its weights cannot be downloaded ({error}): allowed are {_stored()}"
             ) from error
         return _finished(name, network, None, None, 2048, device)
     path = Path(name) if name.endswith(".pt") else FOLDER / f"{name}.pt"
@@ -112,7 +112,7 @@ def load_extractor(name: str, device: torch.device) -> Extractor:
         model.load_state_dict(saved["model"])
     except FileNotFoundError as error:
         raise UserError(
-            f"task.extractor={name}: there is no {path}; `make extractors` trains them; allowed are {_known()}"
+            f"task.extractor={name}: there is no {path} (`make extractors`); allowed are {INCEPTION}, {_stored()}"
         ) from error
     except (RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -142,5 +142,5 @@ def _width(network: Classifier, shape: tuple[int, int, int]) -> int:
         return network.eval()(torch.zeros(1, *shape))[0].shape[1]
 
 
-def _known() -> str:
-    return ", ".join([INCEPTION, *sorted(path.stem for path in FOLDER.glob("*.pt"))])
+def _stored() -> str:
+    return ", ".join(sorted(path.stem for path in FOLDER.glob("*.pt")))

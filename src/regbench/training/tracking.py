@@ -52,16 +52,14 @@ class Tracker:
             self.run.define_metric(f"{member}/*", step_metric=f"{member}/epoch")
         self.run.log(dict(_flatten(member, record)))
 
-    def log_masks(self, member: str, artifacts: dict[str, Tensor]) -> None:
-        """Each artifact (channels, rows, columns) in [0, 1] as one picture, channels side by side."""
+    def log_pictures(self, member: str, artifacts: dict[str, Tensor]) -> None:
+        """Each artifact as one picture, see `side_by_side`."""
         if self.run is None:
             return
         import wandb
 
         for name, array in artifacts.items():
-            padded = np.pad(array.numpy(), ((0, 0), (0, 1), (0, 1)), constant_values=1.0)
-            picture = np.concatenate(list(padded), axis=1)
-            self.run.log({f"{member}/{name}": wandb.Image((255 * picture).astype(np.uint8))})
+            self.run.log({f"{member}/{name}": wandb.Image(side_by_side(array.numpy()))})
 
     def finish(self, rows: list[dict[str, Any]]) -> None:
         """Close the run with a table of the members' rows."""
@@ -75,10 +73,20 @@ class Tracker:
         self.run.finish()
 
 
+def side_by_side(array: np.ndarray) -> np.ndarray:
+    """Maps (n, rows, columns), or images (n, 1 or 3, rows, columns), in [0, 1] as one uint8 picture, n in a row."""
+    images = array[:, None] if array.ndim == 3 else array
+    padded = np.pad(images, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=1.0)
+    picture = np.concatenate(list(padded.transpose(0, 2, 3, 1)), axis=1)
+    return (255 * picture.squeeze()).astype(np.uint8)
+
+
 def _flatten(prefix: str, value: Any):
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _flatten(f"{prefix}/{key}", item)
+    elif isinstance(value, list):  # points within the epoch: its last is what a curve over epochs shows
+        yield prefix, value[-1]
     else:
         yield prefix, value
 
