@@ -2,6 +2,8 @@
 
 from regbench.regularizers.adaptive_dropout import AdaptiveDropout, AdaptiveDropoutLayers
 from regbench.regularizers.base import Regularizer, SiteLayers
+from regbench.regularizers.batchnorm import BatchNorm
+from regbench.regularizers.combined import Combined
 from regbench.regularizers.dropout import DropBlock2d, Dropout, SpatialDropout2d
 from regbench.regularizers.entropy import ConstantPenalty, Entropy
 from regbench.regularizers.norms import NormPenalty
@@ -11,6 +13,8 @@ from regbench.regularizers.random_patch import RandomPatch2d
 __all__ = [
     "AdaptiveDropout",
     "AdaptiveDropoutLayers",
+    "BatchNorm",
+    "Combined",
     "ConstantPenalty",
     "DropBlock2d",
     "Dropout",

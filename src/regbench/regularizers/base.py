@@ -113,7 +113,9 @@ class SiteLayers(Regularizer):
         for name in self.placement:
             channels, *map_size = shapes[name]
             layer = _call_with_known(self.make_layer, {"channels": channels, "map_size": tuple(map_size)})
-            sites[name] = self.layers[name] = layer
+            self.layers[name] = layer
+            taken = not isinstance(sites[name], nn.Identity)
+            sites[name] = nn.Sequential(sites[name], layer) if taken else layer
             self.maps[name] = shapes[name]
         if any(hasattr(layer, "mode") for layer in self.layers.values()):
             self.modes = ("full", "mask")
