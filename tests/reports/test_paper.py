@@ -11,6 +11,7 @@ from regbench.reports.paper import PaperSigns, load_paper_numbers
 from .factory import PAPER
 
 ENTROPY = PAPER.parent / "entropy_guidance.yaml"
+GAN = PAPER.parent / "adaptive_dropout_gan.yaml"
 
 # Table 1 as printed, typed a second time: row -> the nine numbers in reading order.
 TABLE_1 = """
@@ -60,6 +61,13 @@ MSE + Entropy, 0.01 | 19 8590.74 0.8316 0.6602
 MSE + Entropy, 0.1 | 23 9038.20 0.8305 0.6626
 MSE + Entropy, 1.00 | 23 11374.05 0.8349 0.6734
 MSE + Entropy, 10.00 | 36 14358.95 0.8300 0.6786
+"""
+# The adaptive-dropout paper's Table 1 as printed, typed a second time: IS and FID on MNIST, CIFAR-10, CelebA.
+GAN_1 = """
+DCGAN | 8.12 22.3 6.44 38.7 3.21 45.6
+WGAN-GP | 8.45 21.1 6.78 34.5 3.35 42.2
+SNGAN | 8.61 20.5 7.02 32.8 3.52 39.7
+AGNN-ADR | 9.23 18.2 7.59 29.6 3.87 36.4
 """
 EXPERIMENTS = ("Experiments, maximum with entropy loss", "Experiments")
 STRENGTHS = (0, 0.0001, 0.001, 0.01, 0.1, 1, 10)
@@ -253,3 +261,25 @@ def test_signs_of_no_figure_or_of_one_figure_twice(tmp_path, content):
     ):
         with pytest.raises(UserError, match=message):
             load_paper_numbers(write(tmp_path, content | {"signs": signs}))
+
+
+def test_every_number_of_the_adaptive_dropout_paper_is_there():
+    numbers = load_paper_numbers(GAN)
+    assert numbers.paper == "adaptive_dropout_gan" and len(numbers) == 24
+    columns = [f"{dataset} {score}" for dataset in ("MNIST", "CIFAR-10", "CelebA") for score in ("IS", "FID")]
+    for line in GAN_1.strip().splitlines():
+        row, printed = line.split(" | ")
+        assert [numbers.find("1", row, column).printed for column in columns] == printed.split()
+    assert all(number.n is None and number.spread is None for number in numbers)
+    assert all(number.unit == number.column.rsplit(" ", 1)[1] for number in numbers)
+
+
+def test_what_the_adaptive_dropout_paper_s_numbers_say_of_themselves():
+    """Its notes: one order in all columns, and IS of MNIST above that of CIFAR-10."""
+    numbers = load_paper_numbers(GAN)
+    rows = [line.split(" | ")[0] for line in GAN_1.strip().splitlines()]
+    for dataset in ("MNIST", "CIFAR-10", "CelebA"):
+        scores, fids = ([numbers.find("1", row, f"{dataset} {each}").value for row in rows] for each in ("IS", "FID"))
+        assert scores == sorted(scores) and fids == sorted(fids, reverse=True)
+    for row in rows:
+        assert numbers.find("1", row, "MNIST IS").value > numbers.find("1", row, "CIFAR-10 IS").value

@@ -235,6 +235,7 @@ def test_a_page_without_rows_says_so(tmp_path):
 def test_reports_load_without_torch_hydra_or_wandb():
     program = (
         "import sys, regbench.reports.table1, regbench.reports.sensitivity, regbench.reports.figures;"
+        "import regbench.reports.gan_table1, regbench.reports.gan_summary, regbench.reports.gan_samples;"
         "assert not {'torch', 'hydra', 'wandb'} & set(sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

@@ -12,10 +12,15 @@ from regbench.reports.autoencoders import FIGURES, MEASURES, pages
 from regbench.reports.entropy_curves import draw_losses
 from regbench.reports.entropy_table1 import write_entropy_table1
 from regbench.reports.figures import draw_curves, draw_masks
+from regbench.reports.gan_curves import draw_gan_fid, draw_gan_losses, draw_gan_rates, has_rates
+from regbench.reports.gan_samples import draw_gan_samples, has_samples
+from regbench.reports.gan_sections import Section, gan_sections
+from regbench.reports.gan_summary import summary as gan_summary
+from regbench.reports.gan_table1 import write_gan_table1
 from regbench.reports.paper import load_paper_numbers
 from regbench.reports.sensitivity import build_sensitivity
 from regbench.reports.summary import summary, write_summary
-from regbench.reports.table1 import BUDGETS, build_sections, write_table1
+from regbench.reports.table1 import BUDGETS, budgets_of, build_sections, write_table1
 from regbench.reports.tables import to_markdown
 
 PAPER = ROOT / "results" / "paper"
@@ -79,12 +84,31 @@ def publish_entropy_table1(rows: Sequence[dict], results: Path, pictures: bool) 
     return write_entropy_table1(rows, load_paper_numbers(PAPER / "entropy_guidance.yaml"), results / "tables")
 
 
+def publish_gan_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
+    """The adaptive-dropout paper's Table 1, the README's lines of it; per dataset and budget the pictures."""
+    sections = [section for budget in budgets_of(rows) for section in gan_sections(rows, budget)]
+    numbers = load_paper_numbers(PAPER / "adaptive_dropout_gan.yaml")
+    written = write_gan_table1(rows, numbers, results / "tables")
+    written.append(write_readme("gan results", gan_summary(sections), results))
+    drawable = [section for section in sections if section.done] if pictures else []
+    return written + [path for section in drawable for path in _gan_pictures(section, results / "figures")]
+
+
+def _gan_pictures(section: Section, folder: Path) -> list[Path]:
+    drawn = {"figure1": draw_gan_losses, "fid": draw_gan_fid}
+    drawn |= {"rate": draw_gan_rates} if has_rates(section) else {}
+    drawn |= {"samples": draw_gan_samples} if has_samples(section) else {}
+    name = f"{section.dataset}_{section.budget}.png"
+    return [draw(section, folder / f"gan_{kind}_{name}") for kind, draw in drawn.items()]
+
+
 #: experiment -> writes its tables (and pictures) from its rows
 PUBLISHERS: dict[str, Callable[[Sequence[dict], Path, bool], list[Path]]] = {
     "table1": publish_table1,
     "sensitivity": publish_sensitivity,
     "entropy-figures": publish_entropy_figures,
     "entropy-table1": publish_entropy_table1,
+    "gan-table1": publish_gan_table1,
 }
 
 
