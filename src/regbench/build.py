@@ -46,17 +46,20 @@ def build(
 
 
 def make_optimizer(settings: dict[str, Any], model: torch.nn.Module, task: Task) -> torch.optim.Optimizer | Optimizers:
-    """The optimizer of the model's parameters; of a GAN, one for each net."""
+    """The optimizer of the model's parameters; of a GAN, one for each net.
+
+    Raises:
+        UserError: a GAN without its task, or that task without a GAN.
+    """
 
     def of(net: torch.nn.Module) -> torch.optim.Optimizer:
         return make("task.optimizer", settings["task"]["optimizer"], params=net.parameters())
 
-    if not task.adversarial:
-        return of(model)
-    if not isinstance(model, GAN):
+    if task.adversarial != isinstance(model, GAN):
+        allowed = "models dcgan, wgan_gp, sngan" if task.adversarial else "task generate"
         names = settings["task"]["name"], settings["model"]["name"]
-        raise UserError("task={} does not fit model={}: allowed are dcgan, wgan_gp, sngan".format(*names))
-    return Optimizers({net: of(getattr(model, net)) for net in NETS})
+        raise UserError("task={} does not fit model={}: allowed are {}".format(*names, allowed))
+    return Optimizers({net: of(getattr(model, net)) for net in NETS}) if task.adversarial else of(model)
 
 
 def make_schedule(member: Member, model: torch.nn.Module) -> Schedule:
