@@ -72,6 +72,14 @@ reproduce-entropy-table1: $(READY) ## the entropy paper's Table 1, small CNNs; n
 reproduce-gan-table1: $(READY) ## the adaptive-dropout paper's Table 1 and Figure 1, GANs; narrow with DATASETS=mnist SEEDS=3
 	@$(PY) scripts/reproduce.py gan-table1 $(NARROWED)
 
+.PHONY: reproduce-linearity
+reproduce-linearity: $(READY) ## the linearity essay: additivity gap by dropout rate, beside L1 and L2; narrow with DATASETS=digits
+	@$(PY) scripts/reproduce.py linearity $(NARROWED)
+
+.PHONY: reproduce-handout
+reproduce-handout: $(READY) ## the handout: none, dropout, batch norm, both; narrow with DATASETS=digits SEEDS=3
+	@$(PY) scripts/reproduce.py handout $(NARROWED)
+
 .PHONY: extractors
 extractors: $(READY) ## train the classifiers behind FID and IS that results/extractors lacks
 	@$(PY) scripts/train_extractor.py $(subst $(comma), ,$(DATASETS))

@@ -17,7 +17,17 @@ from regbench.reports.gan_samples import draw_gan_samples, has_samples
 from regbench.reports.gan_sections import Section, gan_sections
 from regbench.reports.gan_summary import summary as gan_summary
 from regbench.reports.gan_table1 import write_gan_table1
+from regbench.reports.handout import write_handout
+from regbench.reports.handout_curves import draw_handout
+from regbench.reports.handout_methods import handout_sections
+from regbench.reports.handout_summary import summary as handout_summary
+from regbench.reports.linearity import write_linearity
+from regbench.reports.linearity_curves import draw_linearity
+from regbench.reports.linearity_lines import linearity_sections, swept_with_rows
+from regbench.reports.linearity_summary import summary as linearity_summary
 from regbench.reports.paper import load_paper_numbers
+from regbench.reports.polynomial_curves import draw_polynomials
+from regbench.reports.sections import Section as BudgetSection
 from regbench.reports.sensitivity import build_sensitivity
 from regbench.reports.summary import summary, write_summary
 from regbench.reports.table1 import BUDGETS, budgets_of, build_sections, write_table1
@@ -102,6 +112,31 @@ def _gan_pictures(section: Section, folder: Path) -> list[Path]:
     return [draw(section, folder / f"gan_{kind}_{name}") for kind, draw in drawn.items()]
 
 
+def publish_linearity(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
+    """The linearity essay: Z by strength, its trends, the README's lines; per dataset and budget a picture."""
+    sections = linearity_sections(rows)
+    written = write_linearity(rows, results / "tables")
+    written.append(write_readme("linearity results", linearity_summary(sections), results))
+    if not pictures:
+        return written
+    written.append(draw_polynomials(results / "figures" / "linearity_polynomials.png"))
+    drawable = [section for section in sections if swept_with_rows(section)]
+    return written + [draw_linearity(each, _picture(results, "linearity", each)) for each in drawable]
+
+
+def publish_handout(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
+    """The handout on dropout and batch norm: its table, the README's lines; per dataset and budget a picture."""
+    sections = handout_sections(rows)
+    written = write_handout(rows, results / "tables")
+    written.append(write_readme("handout results", handout_summary(sections), results))
+    drawable = [each for each in sections if any(group.done for group in each.groups.values())] if pictures else []
+    return written + [draw_handout(each, _picture(results, "handout", each)) for each in drawable]
+
+
+def _picture(results: Path, name: str, section: BudgetSection) -> Path:
+    return results / "figures" / f"{name}_{section.dataset}_{section.budget}.png"
+
+
 #: experiment -> writes its tables (and pictures) from its rows
 PUBLISHERS: dict[str, Callable[[Sequence[dict], Path, bool], list[Path]]] = {
     "table1": publish_table1,
@@ -109,6 +144,8 @@ PUBLISHERS: dict[str, Callable[[Sequence[dict], Path, bool], list[Path]]] = {
     "entropy-figures": publish_entropy_figures,
     "entropy-table1": publish_entropy_table1,
     "gan-table1": publish_gan_table1,
+    "linearity": publish_linearity,
+    "handout": publish_handout,
 }
 
 

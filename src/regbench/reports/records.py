@@ -10,7 +10,10 @@ from regbench.reports.groups import Group
 from regbench.reports.tables import EN_DASH, MINUS, Cell
 
 # pp: percentage points; 1e-3: thousandths
-DECIMALS = {"%": 2, "pp": 2, "nats": 4, "epochs": 1, "1e-3": 2, "FID": 2, "IS": 2, "classes": 2, "ratio": 3}
+DECIMALS = {
+    **{"%": 2, "pp": 2, "nats": 4, "epochs": 1, "s": 2, "1e-3": 2, "ratio": 3, "norm": 2},
+    **{"FID": 2, "IS": 2, "classes": 2},
+}
 
 
 @dataclass(frozen=True)
