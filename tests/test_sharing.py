@@ -91,14 +91,6 @@ def test_a_member_that_was_begun_and_is_then_served_leaves_no_checkpoint(tmp_pat
     assert len(rows(tmp_path)) == 2 and not path.exists()
 
 
-def test_serving_removes_no_file_of_the_users(tmp_path, monkeypatch):
-    baseline(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "unsaved").write_text("notes")
-    train(config(tmp_path, *CONSTANT))
-    assert (tmp_path / "unsaved").exists()
-
-
 def test_the_log_form_is_trained(tmp_path):
     before = baseline(tmp_path)
     train(config(tmp_path, *ENTROPY, "regularizer.method.form=log", "strengths=[0.0001]"))

@@ -1,6 +1,5 @@
 """What a member's config describes, as objects: model, regularizer, task, optimizer, schedule."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,7 +38,7 @@ def build(
     model.to(device=device, memory_format=torch.channels_last)
     task = make("task", {key: value for key, value in settings["task"].items() if key not in LOOP_KEYS})
     kind, optimizer = (AdversarialTraining if task.adversarial else Training), make_optimizer(settings, model, task)
-    checkpoint = checkpoint or Checkpoint(Path("unsaved"), member.id)
+    checkpoint = checkpoint or Checkpoint(None, member.id)
     torch.manual_seed(member.seed + 1)  # the noise of training does not depend on how many draws the weights took
     noise = torch.Generator(device).manual_seed(member.seed + 1) if own_noise else None
     return kind(model, regularizer, task, optimizer, member.seed, checkpoint, shape, noise)

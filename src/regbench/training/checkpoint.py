@@ -19,12 +19,12 @@ class Checkpoint:
     records: a resumed training equals an uninterrupted one bit for bit on a CPU with as many threads.
 
     Args:
-        path: the file. member: id of the member; a checkpoint of another config is refused.
+        path: the file; None: nothing is kept. member: id of the member; a checkpoint of another config is refused.
         origin: code, device and threads of this process. After `load`, `earlier` lists those of the processes before
             that differ: their epochs are not this code's.
     """
 
-    def __init__(self, path: Path, member: str, origin: dict[str, Any] | None = None):
+    def __init__(self, path: Path | None, member: str, origin: dict[str, Any] | None = None):
         self.path, self.member = path, member
         self.origin = {key: (origin or {}).get(key) for key in ("code", "device", "threads")}
         self.earlier: list[dict[str, Any]] = []
@@ -40,6 +40,8 @@ class Checkpoint:
 
         `noise` is the member's own generator; without one the state of torch's own is kept.
         """
+        if self.path is None:
+            return
         state = {
             "member": self.member,
             "origins": [*self.earlier, self.origin],
@@ -69,7 +71,7 @@ class Checkpoint:
         Raises:
             UserError: a corrupt checkpoint, or one of another config.
         """
-        if not self.path.exists():
+        if self.path is None or not self.path.exists():
             return []
         try:
             state = torch.load(self.path, weights_only=True, map_location="cpu")
@@ -112,6 +114,8 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Delete the file: the member has its row."""
+        if self.path is None:
+            return
         self.path.unlink(missing_ok=True)
         self.progress_path.unlink(missing_ok=True)
 
