@@ -10,6 +10,7 @@ from regbench.data import Splits
 from regbench.errors import UserError
 from regbench.jobs import Member
 from regbench.models import GAN
+from regbench.regularizers import Regularizer
 from regbench.stopping import EarlyStopping
 from regbench.training import AdversarialTraining, Checkpoint, Schedule, Task, Training
 from regbench.training.adversarial import NETS, Optimizers
@@ -37,22 +38,30 @@ def build(
     regularizer.attach(model, shape)
     model.to(device=device, memory_format=torch.channels_last)
     task = make("task", {key: value for key, value in settings["task"].items() if key not in LOOP_KEYS})
-    kind, optimizer = (AdversarialTraining if task.adversarial else Training), make_optimizer(settings, model, task)
+    kind, optimizer = (
+        (AdversarialTraining if task.adversarial else Training),
+        make_optimizer(settings, model, task, regularizer),
+    )
     checkpoint = checkpoint or Checkpoint(None, member.id)
     torch.manual_seed(member.seed + 1)  # the noise of training does not depend on how many draws the weights took
     noise = torch.Generator(device).manual_seed(member.seed + 1) if own_noise else None
     return kind(model, regularizer, task, optimizer, member.seed, checkpoint, shape, noise)
 
 
-def make_optimizer(settings: dict[str, Any], model: torch.nn.Module, task: Task) -> torch.optim.Optimizer | Optimizers:
-    """The optimizer of the model's parameters; of a GAN, one for each net.
+def make_optimizer(
+    settings: dict[str, Any], model: torch.nn.Module, task: Task, regularizer: Regularizer
+) -> torch.optim.Optimizer | Optimizers:
+    """The optimizer of the model's parameters, the regularizer's own left out; of a GAN, one for each net.
 
     Raises:
         UserError: a GAN without its task, or that task without a GAN.
     """
 
+    own = {id(parameter) for parameter in regularizer.own_parameters()}
+
     def of(net: torch.nn.Module) -> torch.optim.Optimizer:
-        return make("task.optimizer", settings["task"]["optimizer"], params=net.parameters())
+        params = (parameter for parameter in net.parameters() if id(parameter) not in own)
+        return make("task.optimizer", settings["task"]["optimizer"], params=params)
 
     if task.adversarial != isinstance(model, GAN):
         allowed = "models dcgan, wgan_gp, sngan" if task.adversarial else "task generate"

@@ -12,9 +12,9 @@ from urllib.error import URLError
 
 import torch
 import torch.nn.functional as F
-from hydra.utils import instantiate
 from torch import Tensor, nn
 
+from regbench import models
 from regbench.errors import UserError
 from regbench.paths import ROOT
 
@@ -105,20 +105,29 @@ def load_extractor(name: str, device: torch.device) -> Extractor:
         return _finished(name, network, None, None, 2048, device)
     path = Path(name) if name.endswith(".pt") else FOLDER / f"{name}.pt"
     try:
-        saved = torch.load(path, weights_only=True, map_location="cpu")
-        settings = {key: value for key, value in saved["config"]["model"].items() if key != "name"}
-        shape = tuple(saved["input_shape"])
-        model = instantiate(settings, input_shape=shape, classes=saved["classes"], _convert_="all")
-        model.load_state_dict(saved["model"])
+        network, shape, accuracy = _read(path)
+        width = _width(network, shape)
     except FileNotFoundError as error:
         raise UserError(
             f"task.extractor={name}: there is no {path} (`make extractors`); allowed are {INCEPTION}, {_stored()}"
         ) from error
-    except (RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
+    except Exception as error:  # whatever a file that is none may lead to
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"task.extractor={name}: {path} is no trained classifier of this code ({reason})") from error
-    network = Classifier(model, saved["mean"], saved["std"], shape)
-    return _finished(path.stem, network, shape[0], saved["test_accuracy"], _width(network, shape), device)
+    return _finished(path.stem, network, shape[0], accuracy, width, device)
+
+
+def _read(path: Path) -> tuple[Classifier, tuple[int, int, int], float]:
+    """The classifier of a file, the shape of its images and its test accuracy. No code that the file names is run."""
+    saved = torch.load(path, weights_only=True, map_location="cpu")
+    settings = {key: value for key, value in saved["config"]["model"].items() if key not in ("name", "_target_")}
+    package, _, kind = saved["config"]["model"]["_target_"].rpartition(".")
+    if package != models.__name__ or kind not in models.__all__:
+        raise UserError(f"_target_={package}.{kind} is no network of {models.__name__}")
+    shape = tuple(saved["input_shape"])
+    model = getattr(models, kind)(input_shape=shape, classes=saved["classes"], **settings)
+    model.load_state_dict(saved["model"])
+    return Classifier(model, saved["mean"], saved["std"], shape), shape, float(saved["test_accuracy"])
 
 
 def _finished(

@@ -125,7 +125,7 @@ class GAN(nn.Module):
     def sample(self, noise: Tensor) -> Tensor:
         """(N, latent) -> (N, C, H, W) in [-1, 1], of the averaged generator where there is one; in evaluation mode."""
         chosen = self.generator if self.average is None else self.average.module
-        return chosen.eval()(noise, {})
+        return chosen.eval()(noise, {} if self.training else self.sites)
 
     def update_average(self) -> None:
         """Take the generator's weights into their average."""

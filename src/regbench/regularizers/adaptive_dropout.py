@@ -20,7 +20,7 @@ Ambiguities and the choice made
     fresh noise. A network with one loss l (no GAN) has d l / d alpha in l_G's place.
     One alpha for all layers, as printed; `shared: false` gives each layer its own.
 Deviations
-    Batch norm's running statistics do not move in that pass. A rate below 0.001 counts as 0.001 inside the logit.
+    Batch norm's running statistics do not move in that pass. A rate below 0.001 counts as 0.001 where masks are drawn.
 Evidence
     results/tables/gan-table1.md.
 """
@@ -34,7 +34,7 @@ from regbench.errors import UserError
 from regbench.regularizers.base import SiteLayers
 
 HIGHEST_RATE = 0.9
-LOWEST_RATE = 1e-3  # inside the logit, whose slope has no bound at 0
+LOWEST_RATE = 1e-3  # of a mask: the slope of logit and logarithm has no bound at 0
 ESTIMATORS = ("concrete", "score")
 #: signs of the gradients of the minimised losses of generator and discriminator
 RULES = {"printed": (1.0, -1.0), "ascend": (1.0, 1.0), "descend": (-1.0, -1.0), "fixed": (0.0, 0.0)}
@@ -98,7 +98,7 @@ class AdaptiveDropout(nn.Module):
         if self.estimator == "concrete":
             mask = concrete_mask(self.rate, torch.rand_like(x), self.temperature)
         else:
-            mask = (torch.rand_like(x) >= self.rate.detach()).to(x.dtype)
+            mask = (torch.rand_like(x) >= self.rate.detach().clamp(min=LOWEST_RATE)).to(x.dtype)
             if self.drawn is not None:
                 self.drawn.append(mask_log_probability(self.rate, mask))
         return x * mask / (1 - self.rate)
@@ -154,6 +154,9 @@ class AdaptiveDropoutLayers(SiteLayers):
             for place, rate in enumerate(rates.values()):
                 gradients = {name: each[place] for name, each in by_loss.items()}
                 rate.copy_(updated_rate(rate, gradients, self.rule, self.beta))
+
+    def own_parameters(self) -> list[nn.Parameter]:
+        return list(self._rates().values())
 
     def traced(self) -> dict[str, Tensor]:
         """`rate`, or `<site>/rate` for each layer."""

@@ -57,6 +57,10 @@ class Regularizer:
         noise: one by the name `loss`, or a GAN's `generator` and `discriminator`. What does not call it costs nothing.
         """
 
+    def own_parameters(self) -> list[nn.Parameter]:
+        """Parameters that it put into the model and moves by itself: no optimizer of the network's may hold them."""
+        return []
+
     def traced(self) -> dict[str, Tensor]:
         """What is worth following over the steps, each a (), without a gradient."""
         return {}

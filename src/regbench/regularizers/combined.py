@@ -45,6 +45,9 @@ class Combined(Regularizer):
         for part in self.parts:
             part.adapt(losses)
 
+    def own_parameters(self) -> list[nn.Parameter]:
+        return [parameter for part in self.parts for parameter in part.own_parameters()]
+
     def traced(self) -> dict[str, Tensor]:
         return _merged([part.traced() for part in self.parts])
 

@@ -1,6 +1,7 @@
 """Which layers a penalty on weights looks at: dense and convolutional ones, by word, index or name."""
 
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from regbench.errors import UserError
 
@@ -8,7 +9,7 @@ LAYERS = (nn.Linear, nn.Conv2d)
 
 
 def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> dict[str, nn.Module]:
-    """The dense and convolutional layers of a placement, by name, in forward order.
+    """The dense and convolutional layers of a placement, by name, in forward order; those of averages left out.
 
     Args:
         placement: "first", "all", "convolutions" (all of these), an index, a name, or a list of indices and names;
@@ -17,7 +18,12 @@ def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> d
     Raises:
         UserError: a name or index that matches no layer, or none at all.
     """
-    layers = {name: module for name, module in model.named_modules() if isinstance(module, LAYERS)}
+    averages = tuple(f"{name}." for name, module in model.named_modules() if isinstance(module, AveragedModel))
+    layers = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, LAYERS) and not name.startswith(averages)
+    }
     names = list(layers)
     if not names:
         raise UserError("placement: this model has no dense or convolutional layer")

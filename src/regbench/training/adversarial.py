@@ -121,7 +121,7 @@ class Curves:
     def add(self, step: int, values: dict[str, Tensor]) -> None:
         """The values of a step, counted from 1; a window that ends with it becomes a point of the curves."""
         for name, value in values.items():
-            self.window.setdefault(name, []).append(value.detach())
+            self.window.setdefault(name, []).append(value.detach().clone())  # a rate is moved in place
         if step in self.ends:
             self._close(step)
 

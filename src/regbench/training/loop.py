@@ -167,7 +167,7 @@ def train_epoch(
         penalty = regularizer.penalty(model)
         (loss if penalty is None else loss + penalty).backward()
         if schedule.clip_norm is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), schedule.clip_norm)
+            nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], schedule.clip_norm)
         optimizer.step()
         regularizer.adapt(functools.partial(current_loss, training, inputs, targets))
         sums.add(loss, task.counted(output.detach(), targets), len(targets))
