@@ -97,6 +97,10 @@ comma := ,
 tables: $(READY) ## tables and figures from the rows, training nothing
 	@$(PY) scripts/report.py
 
+.PHONY: figures
+figures: $(READY) ## run the notebooks, which draw every figure from the rows
+	@$(PY) scripts/run_notebooks.py
+
 .PHONY: check
 check: $(READY) ## rebuild the tables from the committed rows and fail on a difference
 	@$(PY) scripts/report.py --check

@@ -1,23 +1,30 @@
 #!/usr/bin/env python3
-"""Tables and figures from rows; no training, no torch.
+"""Tables, figures and the report on all claims from rows; no training, no torch.
 
+python scripts/report.py                 write all tables and figures that have rows, results/REPORT.md and its picture
 python scripts/report.py table1          write results/tables/table1.* and its figures
-python scripts/report.py --check         rebuild every table from the packed rows, fail on a difference
+python scripts/report.py --check         rebuild every table and the report from the rows, fail on a difference
 python scripts/report.py --collect       pack the loose rows into results/runs/<experiment>.jsonl
 python scripts/report.py --stale         list rows that other code than today's has made
 """
 
 import argparse
 import filecmp
+import functools
+import gc
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from regbench.code_version import code_version
 from regbench.errors import UserError
-from regbench.experiments import cells, rows_of_cells, sweeps
+from regbench.experiments import Cell, cells, rows_of_cells, sweeps
 from regbench.paths import ROOT
+from regbench.reports.claims import Ledger, check_cells
+from regbench.reports.groups import flatten
 from regbench.reports.publish import PUBLISHERS, publish
+from regbench.reports.report import REPORT, load_claims, write_report
 from regbench.reports.store import Store
 from regbench.reports.table1 import BUDGETS
 
@@ -31,6 +38,7 @@ def main() -> int:
     parser.add_argument("--collect", action="store_true")
     parser.add_argument("--stale", action="store_true")
     args = parser.parse_args()
+    gc.disable()  # a short process: looking for garbage takes a tenth of its time
     store = Store(args.results)
     try:
         if args.collect:
@@ -45,6 +53,9 @@ def main() -> int:
             if rows or args.experiments:
                 for path in publish(experiment, rows, args.results):
                     print(f"wrote {path}")
+        if not args.experiments:
+            for path in report(stored, args.results):
+                print(f"wrote {path}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -53,14 +64,44 @@ def main() -> int:
 
 def rows_of(experiment: str, rows: list[dict]) -> list[dict]:
     """Of all stored rows those of an experiment's cells as configured today, in all budgets, whoever stored them."""
-    budgets = [budget for budget in BUDGETS if any(row["budget"] == budget for row in rows)]
-    found = [
+    return rows_of_cells(cells_of(experiment, budgets_of(rows)), rows)
+
+
+def budgets_of(rows: Sequence[dict]) -> tuple[str, ...]:
+    """The budgets that have rows, fullest first."""
+    return tuple(budget for budget in BUDGETS if any(row["budget"] == budget for row in rows))
+
+
+@functools.cache
+def cells_of(experiment: str, budgets: tuple[str, ...]) -> list[Cell]:
+    """The cells of an experiment as configured today; composing them is slow, so it is done once."""
+    return [
         cell
         for budget in budgets
         for sweep in sweeps(experiment, {})
         for cell in cells(experiment, sweep, [f"budget={budget}"])
     ]
-    return rows_of_cells(found, rows)
+
+
+def report(stored: list[dict], results: Path, folder: Path | None = None, pictures: bool = True) -> list[Path]:
+    """Write the report on all claims; the claims and the papers' numbers are this repository's."""
+    ledger, papers = load_claims(ROOT / "results")
+    check_claims(ledger, budgets_of(stored))
+    rows = {experiment: rows_of(experiment, stored) for experiment in ledger.experiments}
+    return write_report(ledger, papers, rows, results, folder, pictures)
+
+
+def check_claims(ledger: Ledger, budgets: tuple[str, ...]) -> None:
+    """Raise UserError for a claim about cells that no experiment has."""
+    found = {experiment: cells_of(experiment, budgets) for experiment in ledger.experiments}
+    check_cells(
+        ledger,
+        {
+            experiment: [flatten(member.config) for cell in of_one for member in cell.members]
+            for experiment, of_one in found.items()
+            if of_one
+        },
+    )
 
 
 def collect(store: Store) -> int:
@@ -95,12 +136,20 @@ def check(store: Store, results: Path) -> int:
             pairs = [(path, standing_file(path.relative_to(folder), results)) for path in rebuilt]
             # Rows may serve an experiment whose tables nobody has asked for yet.
             if any(standing.exists() for _, standing in pairs if standing != ROOT / "README.md"):
-                different += [str(old) for new, old in pairs if not old.exists() or not filecmp.cmp(new, old, False)]
+                different += differing(pairs)
+        if (results / REPORT).exists() or results.resolve() == ROOT / "results":
+            rebuilt = report(stored, results, Path(folder), pictures=False)
+            different += differing([(path, results / path.relative_to(folder)) for path in rebuilt])
     if different:
         print(f"error: not what the rows say: {', '.join(different)}; run `make tables`", file=sys.stderr)
         return 1
     print("tables agree with the rows")
     return 0
+
+
+def differing(pairs: list[tuple[Path, Path]]) -> list[str]:
+    """The standing files that are not what was rebuilt, byte by byte."""
+    return [str(old) for new, old in pairs if not old.exists() or not filecmp.cmp(new, old, shallow=False)]
 
 
 def standing_file(path: Path, results: Path) -> Path:

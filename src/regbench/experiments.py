@@ -4,6 +4,7 @@ A cell is one resolved config, whatever the seed; a sweep is a product of overri
 """
 
 import copy
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from regbench.jobs import Member, cell_id, members
 from regbench.paths import CONFIGS
 
 Sweep = dict[str, list[str]]
+BUDGETS = ("smoke", "quick", "paper")
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,7 @@ def sweeps(experiment: str, narrowed: Sweep) -> list[Sweep]:
     known = sorted(path.stem for path in (CONFIGS / "experiment").glob("*.yaml"))
     if experiment not in known:
         raise UserError(f"experiment={experiment} is not known: allowed are {', '.join(known)}")
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = compose("train", [f"experiment={experiment}"])
+    cfg = _composed(experiment)
     narrowed = {key: [_text(value) for value in values] for key, values in narrowed.items()}
     found = [_lists(params) for params in OmegaConf.to_container(cfg.sweeps, resolve=True)]
     _check_known(found, narrowed)
@@ -51,26 +52,38 @@ def cells(experiment: str, sweep: Sweep, fixed: Iterable[str] = ()) -> list[Cell
     groups = {key: values for key, values in sweep.items() if (CONFIGS / key).is_dir()}
     settings = {key: values for key, values in sweep.items() if key not in groups}
     found = []
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        for chosen in itertools.product(*groups.values()):
-            cfg = compose("train", [f"experiment={experiment}", *_overrides(groups, chosen), *fixed])
-            # Composing is slow, setting a key is not: what Hydra does last is done here for every value.
-            for values in itertools.product(*settings.values()):
-                own = _with_settings(cfg, _overrides(settings, values))
-                value_of = dict(zip([*groups, *settings], [*chosen, *values], strict=True))
-                found.append(Cell(tuple(f"{key}={value_of[key]}" for key in sweep), members(own)))
+    for chosen in itertools.product(*groups.values()):
+        cfg = _composed(experiment, *_overrides(groups, chosen), *fixed)
+        scratch = copy.deepcopy(cfg) if settings else cfg
+        # Composing is slow, setting a key is not: what Hydra does last is done here for every value.
+        for values in itertools.product(*settings.values()):
+            own = _with_settings(cfg, scratch, _overrides(settings, values))
+            value_of = dict(zip([*groups, *settings], [*chosen, *values], strict=True))
+            found.append(Cell(tuple(f"{key}={value_of[key]}" for key in sweep), members(own)))
     return found
+
+
+@functools.lru_cache(maxsize=512)
+def _composed(experiment: str, *overrides: str) -> DictConfig:
+    """The experiment's config with overrides; sweeps of one experiment ask for the same again. Copy before a change."""
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        return compose("train", [f"experiment={experiment}", *overrides])
 
 
 def _overrides(keys: Iterable[str], values: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{key}={value}" for key, value in zip(keys, values, strict=True))
 
 
-def _with_settings(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """A copy of the config with these values, read by Hydra's own grammar."""
-    changed = copy.deepcopy(cfg)
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        OmegaConf.update(changed, override.key_or_group, override.value())
+def _with_settings(cfg: DictConfig, scratch: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The config with these values, read by Hydra's own grammar.
+
+    They are set in `scratch`, a copy of `cfg` that was only ever given values of the same keys: copying is slow, too. A
+    mapping is merged into what stands there and needs a fresh copy.
+    """
+    parsed = [(each.key_or_group, each.value()) for each in OverridesParser.create().parse_overrides(list(overrides))]
+    changed = copy.deepcopy(cfg) if any(isinstance(value, dict) for _, value in parsed) else scratch
+    for key, value in parsed:
+        OmegaConf.update(changed, key, value)
     return changed
 
 
@@ -78,6 +91,15 @@ def rows_of_cells(found: Iterable[Cell], rows: Iterable[dict[str, Any]]) -> list
     """The rows that belong to any of the cells, whatever experiment stored them, sorted by id."""
     keys = {cell_id(member.config) for cell in found for member in cell.members}
     return sorted((row for row in rows if cell_id(row["config"]) in keys), key=lambda row: row["id"])
+
+
+def experiment_rows(experiment: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of all stored rows those of an experiment's cells as configured today, in all budgets, whoever stored them."""
+    budgets = [budget for budget in BUDGETS if any(row["budget"] == budget for row in rows)]
+    swept = sweeps(experiment, {})
+    return rows_of_cells(
+        (cell for budget in budgets for sweep in swept for cell in cells(experiment, sweep, [f"budget={budget}"])), rows
+    )
 
 
 def load_config(overrides: Iterable[str]) -> DictConfig:

@@ -7,10 +7,9 @@ import pytest
 from matplotlib.image import imread
 
 from regbench.errors import UserError
-from regbench.reports.curves import curve
-from regbench.reports.figures import draw_curves, draw_masks
+from regbench.reports.curves import curve, draw_curves
 from regbench.reports.groups import make_group
-from regbench.reports.masks import read_masks
+from regbench.reports.masks import draw_masks, read_masks
 from regbench.reports.style import STYLES
 
 from .factory import failed, make_row, table_rows, with_masks

@@ -43,8 +43,15 @@ def dunnett_p(treated: Mapping[str, Sequence[float]], control: Sequence[float]) 
     scale = max((float(np.abs(values).max()) for values in everything), default=0.0)
     if not groups or degrees < 1 or max(float(np.ptp(values)) for values in everything) <= 1e-12 * scale:
         return None
-    found = scipy_stats.dunnett(*groups, control=everything[-1], alternative="greater", random_state=RANDOM_STATE)
-    return {name: _rounded(p) for name, p in zip(treated, found.pvalue, strict=True)}
+    found = _dunnett(tuple(map(tuple, groups)), tuple(everything[-1]))
+    return dict(zip(treated, found, strict=True))
+
+
+@cache
+def _dunnett(groups: tuple[tuple[float, ...], ...], control: tuple[float, ...]) -> tuple[float, ...]:
+    """The p-values by group; several pages ask for the same, and the integral is slow."""
+    found = scipy_stats.dunnett(*groups, control=control, alternative="greater", random_state=RANDOM_STATE)
+    return tuple(_rounded(p) for p in found.pvalue)
 
 
 @cache

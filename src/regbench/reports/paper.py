@@ -107,10 +107,15 @@ def load_paper_numbers(path: str | Path) -> PaperNumbers:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"paper numbers {path}: no such file; they are kept in results/paper/*.yaml")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = load_yaml(path)
     _check_keys(content, FILE_FIELDS, str(path), optional=("signs",))
     numbers = [_number(entry, f"{path}, number {i}") for i, entry in enumerate(content["numbers"], 1)]
     return PaperNumbers(content["paper"], numbers, _all_signs(content.get("signs", []), path))
+
+
+def load_yaml(path: Path) -> object:
+    """The content of a YAML file, by the parser in C where there is one: it is ten times as fast."""
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def _number(entry: dict, where: str) -> PaperNumber:

@@ -9,9 +9,9 @@ from regbench.reports import autoencoder_findings
 from regbench.reports.autoencoder_curves import draw_autoencoders
 from regbench.reports.autoencoder_tables import write_autoencoders
 from regbench.reports.autoencoders import FIGURES, MEASURES, pages
+from regbench.reports.curves import draw_curves
 from regbench.reports.entropy_curves import draw_losses
 from regbench.reports.entropy_table1 import write_entropy_table1
-from regbench.reports.figures import draw_curves, draw_masks
 from regbench.reports.gan_curves import draw_gan_fid, draw_gan_losses, draw_gan_rates, has_rates
 from regbench.reports.gan_samples import draw_gan_samples, has_samples
 from regbench.reports.gan_sections import Section, gan_sections
@@ -25,6 +25,7 @@ from regbench.reports.linearity import write_linearity
 from regbench.reports.linearity_curves import draw_linearity
 from regbench.reports.linearity_lines import linearity_sections, swept_with_rows
 from regbench.reports.linearity_summary import summary as linearity_summary
+from regbench.reports.masks import draw_masks
 from regbench.reports.paper import load_paper_numbers
 from regbench.reports.polynomial_curves import draw_polynomials
 from regbench.reports.sections import Section as BudgetSection

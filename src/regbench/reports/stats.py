@@ -138,6 +138,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
+@cache
 def smallest_effect(
     comparison: Comparison, power: float = 0.8, alpha: float = 0.05, alternative: str = "two-sided"
 ) -> float | None:

@@ -1,0 +1,219 @@
+"""The consistency checks: each of them on numbers that pass and on numbers that do not."""
+
+import math
+
+import numpy as np
+import pytest
+
+from regbench.errors import UserError
+from regbench.reports import check_formulas, check_signs, check_tables, claim_chances
+from regbench.reports.claim_checks import CHANCES, CHECKS
+from regbench.reports.paper import PaperNumber, PaperNumbers, PaperSigns, load_paper_numbers
+
+from .claims_factory import RESULTS
+
+GOOD, BAD = "consistent", "inconsistent"
+ENTROPY = load_paper_numbers(RESULTS / "paper" / "entropy_guidance.yaml")
+PB = load_paper_numbers(RESULTS / "paper" / "pb_edropout.yaml")
+GAN = load_paper_numbers(RESULTS / "paper" / "adaptive_dropout_gan.yaml")
+HANDOUT = load_paper_numbers(RESULTS / "paper" / "dropout_batchnorm_handout.yaml")
+
+
+def paper(table, rows, bold=()):
+    """Numbers by row and column; bold ones are named (row, column)."""
+    numbers = [
+        PaperNumber(
+            table, row, column, value, str(value), "%", 1, None, "in bold" if (row, column) in bold else "printed"
+        )
+        for row, cells in rows.items()
+        for column, value in cells.items()
+    ]
+    return PaperNumbers("made up", numbers)
+
+
+def table2(**rows):
+    """Rows of Table 2: the value without the loss, then those with it."""
+    columns = ("0", "0.0001", "0.001")
+    cells = {name: dict(zip(columns, values, strict=True)) for name, values in rows.items()}
+    best = [(name, max(row, key=row.get)) for name, row in cells.items()]
+    return paper("2", cells, bold=best)
+
+
+def signs(figure, cells, width=80):
+    return PaperSigns(figure, "MNIST", "MSE", width, 0.01, 10, (0.0, 0.1), (0.0, 0.1), cells, "printed")
+
+
+def place(row, column, table="2"):
+    return {"table": table, "row": row, "column": column}
+
+
+def test_every_check_and_chance_is_found_by_its_name():
+    modules = (check_tables, check_signs, check_formulas)
+    public = {
+        name
+        for module in modules
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_")
+    }
+    assert public == set(CHECKS)
+    assert set(CHANCES) == {"best_of_equals", "best_of_strengths"}
+
+
+def test_the_row_of_lowest_loss():
+    found = check_tables.ranks_first(PB, "1", "PB-EDropout-Mask (ours)", ["CIFAR-10 Loss"], "lowest")
+    assert found.word == BAD and "1.1944" in found.found and "0.7808 (Classic Dropout)" in found.found
+    assert check_tables.ranks_first(PB, "1", "Classic Dropout", ["CIFAR-10 Loss"], "lowest").word == GOOD
+    assert check_tables.ranks_first(PB, "1", "PB-EDropout-Full (ours)", ["CIFAR-10 Acc"], "highest").word == GOOD
+    with pytest.raises(UserError, match="no number at table='1', row='Nobody'"):
+        check_tables.ranks_first(PB, "1", "Nobody", ["CIFAR-10 Loss"], "lowest")
+
+
+def test_masked_patches_and_gaps():
+    counted = {"MNIST Mask%": 144, "CIFAR-10 Mask%": 196}
+    assert check_tables.masked_patches(PB, "1", "PB-EDropout-Mask (ours)", counted, 0.85).word == GOOD
+    assert check_tables.masked_patches(PB, "1", "PB-EDropout-Mask (ours)", {"MNIST Mask%": 196}, 0.85).word == BAD
+    rows = ("PB-EDropout-Full (ours)", "Baseline / No Dropout", ["CIFAR-10 Acc"])
+    found = check_tables.gaps_against_images(PB, "1", *rows, 10_000)
+    assert found.word == BAD and "+0.39 pp, standard error 0.42 pp" in found.found
+    assert check_tables.gaps_against_images(PB, "1", *rows, 1_000_000).word == GOOD
+
+
+def test_table_2_of_the_entropy_paper():
+    bold = check_tables.bold_is_highest(ENTROPY, "2")
+    assert bold.word == BAD and "bold 0.808, highest 0.820 at 10" in bold.found and "17 of 18" in bold.found
+    chance = check_tables.count_beyond_chance(ENTROPY, "2")
+    exact = 18 * (6 / 7) ** 17 * (1 / 7) + (6 / 7) ** 18
+    assert chance.word == BAD and f"{exact:.2f}" == "0.25" and chance.found.endswith("probability 0.25")
+    assert (
+        "126 of 126"
+        in check_tables.resolution(ENTROPY, "2", 0.002, place("U-Net", "Faster by", "text on Table 3")).found
+    )
+    assert check_tables.best_strengths(ENTROPY, "2", 0.001).word == GOOD
+    assert check_tables.best_strengths(ENTROPY, "2", 10).word == BAD
+    assert check_tables.highest_row(ENTROPY, "2", "ResNet", "Empirical").word == GOOD
+    assert check_tables.highest_row(ENTROPY, "2", "VGG", "[1,2]").word == BAD
+
+
+def test_made_up_rows_of_table_2():
+    clear = table2(**{f"m, s{i}, l": (0.5, 0.61, 0.62) for i in range(20)})
+    assert check_tables.bold_is_highest(clear, "2").word == GOOD
+    assert check_tables.count_beyond_chance(clear, "2").word == GOOD
+    low, high = place("low", "x", "t"), place("high", "x", "t")
+    limits = list(paper("t", {"low": {"x": 10.0}, "high": {"x": 13.0}, "20": {"x": 20.0}, "19": {"x": 19.0}}))
+    both = PaperNumbers("made up", [*clear, *limits])
+    assert check_tables.gains_between(both, "2", low, high).word == GOOD
+    assert check_tables.gains_between(both, "2", high, high).word == BAD
+    assert check_tables.count_with_loss(both, "2", place("20", "x", "t"), place("20", "x", "t")).word == GOOD
+    assert check_tables.count_with_loss(both, "2", place("19", "x", "t"), place("20", "x", "t")).word == BAD
+    assert check_tables.base_spread(both, "2", high).word == GOOD
+    spread = PaperNumbers("made up", [*table2(**{"m, s, a": (0.5, 0.6, 0.6), "m, s, b": (0.7, 0.6, 0.6)}), *limits])
+    found = check_tables.base_spread(spread, "2", high)
+    assert found.word == BAD and "differ by 20.00 pp" in found.found
+    assert check_tables.rows_above(spread, "2", [["m, s, b", "m, s, a"]]).word == GOOD
+    assert check_tables.rows_above(spread, "2", [["m, s, a", "m, s, b"]]).word == BAD
+
+
+def test_table_3_of_the_entropy_paper():
+    assert check_tables.better_than_first(ENTROPY, "3", "Accuracy").word == GOOD
+    iou = check_tables.better_than_first(ENTROPY, "3", "IOU", nearly=True)
+    assert iou.word == BAD and iou.found.startswith("4 of 6") and "0.34" in iou.found
+    faster = check_tables.faster_by(
+        ENTROPY, "3", "# of Epochs", "Training Time (s)", place("U-Net", "Faster by", "text on Table 3")
+    )
+    assert (
+        faster.word == BAD
+        and "393 to 550 seconds" in faster.found
+        and "10.5 % fewer seconds in 21 epochs" in faster.found
+    )
+    rows = {"a": {"e": 20.0, "s": 200.0}, "b": {"e": 10.0, "s": 100.0}, "c": {"e": 30.0, "s": 300.0}}
+    fine = PaperNumbers("made up", [*paper("3", rows), *paper("t", {"x": {"y": 40.0}})])
+    assert check_tables.faster_by(fine, "3", "e", "s", place("x", "y", "t")).word == GOOD
+
+
+def test_sizes_that_agree_and_that_do_not():
+    numbers = paper("t", {"a": {"f": 4.0, "r": 75.0, "b": 40.0, "n": 10.0, "h": 0.004, "l": 0.003, "z": 0.01}})
+    at = {name: place("a", name, "t") for name in "frbnhlz"}
+    assert check_tables.speedups_agree(numbers, at["f"], at["r"], at["b"], [at["n"]]).word == GOOD
+    assert check_tables.speedups_agree(numbers, at["n"], at["r"], at["b"], [at["n"]]).word == BAD
+    assert check_tables.difference_of_order(numbers, at["h"], at["l"], 0.001).word == GOOD
+    assert check_tables.difference_of_order(numbers, at["z"], at["l"], 0.001).word == BAD
+    found = check_tables.all_positive(ENTROPY, "1", "Mean Delta Train Acc.")
+    assert found.word == BAD and "not [128, 128] -0.0087" in found.found
+    assert check_tables.all_positive(ENTROPY, "1", "Mean Delta Val. Acc.").word == GOOD
+
+
+def test_the_gan_table():
+    order = check_tables.same_order(GAN, "1", "AGNN-ADR")
+    assert order.word == GOOD and f"{0.25**6:.2g}" in order.found
+    assert check_tables.same_order(GAN, "1", "DCGAN").word == BAD
+    assert check_tables.scores_compare(GAN, "1", "MNIST IS", "CIFAR-10 IS", 10).word == BAD
+    assert check_tables.scores_compare(GAN, "1", "CIFAR-10 IS", "MNIST IS", 10).word == GOOD
+
+
+def test_grids_of_signs():
+    words = {figure: check_signs.signs_agree(ENTROPY, figure).word for figure in ("3b", "4b", "5b", "6b")}
+    assert words == {"3b": BAD, "4b": BAD, "5b": GOOD, "6b": BAD}
+    found = check_signs.signs_below(ENTROPY, ["3b", "5b"])
+    assert found.word == BAD and found.found == "Figure 3b: 0 of 6 lower, 6 higher; Figure 5b: 0 of 6 lower, 4 higher"
+    widths = check_signs.widths_on_grid(ENTROPY, ["3b", "4b", "5b", "6b"], 20, 260, 40)
+    assert widths.word == BAD and "3b: 80, 5b: 80 and 6b: 80" in widths.found
+    assert check_signs.widths_on_grid(ENTROPY, ["4b"], 20, 260, 40).word == GOOD
+    up, down = (((" ", "-"), ("+", " ")), ((" ", "+"), ("-", " ")))
+    grids = PaperNumbers("made up", [], {"a": signs("a", up), "b": signs("b", down), "c": signs("c", up)})
+    assert check_signs.signs_inverse(grids, "a", "b").word == GOOD
+    assert check_signs.signs_inverse(grids, "a", "c").word == BAD
+    assert check_signs.signs_below(grids, ["b"]).word == GOOD
+    assert check_signs.signs_inverse(ENTROPY, "3b", "4b").word == BAD
+
+
+def test_the_completed_convolution_convolves_and_has_the_determinant_of_its_corner():
+    kernel, image = (
+        np.array([[2.0, 1], [4, 3], [-2, 1]]),
+        np.array([[3, 4, 1, 2], [0, 0, 5, 6], [2, 1, 0, 3], [1, 4, 2, 5.0]]),
+    )
+    for last in (False, True):
+        output = (check_formulas._convolution(kernel, 4, 4, last) @ image.ravel()).reshape(4, 4)
+        window = output[2:, 1:] if last else output[:2, :3]
+        assert window.tolist() == [[7, 22, 45], [13, 3, 26]]  # the paper's Z of Example 5
+    arguments = {"filter": kernel.tolist(), "height": 4, "width": 4}
+    assert check_formulas.determinant_of_example(None, **arguments).found == (
+        "numerically det = 64; c11 to the power of 6 is 64"
+    )
+    found = check_formulas.completion_is_unique(None, **arguments)
+    assert found.word == BAD and f"{math.log(64):.2f}" in found.found and "0.00 nats (c_pq = 1)" in found.found
+    assert check_formulas.completion_is_unique(None, [[2, 1], [1, 2]], 4, 4).word == GOOD
+
+
+def test_formulas():
+    assert check_formulas.determinant_is_positive(None, [[3, 0, 9], [1, 5, -1], [0, 4, -2]]).word == BAD
+    assert check_formulas.log_loss_direction(None).word == BAD
+    assert check_formulas.crossover(None, 0.1).word == BAD
+    assert check_formulas.crossover(None, 0.6).word == GOOD
+    assert check_formulas.dropout_expectation(None, [0.8, 0.5], 0.5).word == GOOD
+    assert check_formulas.polynomial_degrees(None).word in (GOOD, BAD)
+
+
+def test_the_handouts_examples():
+    right = ([0.8, 0.5, 0.3, 0.9], [1, 0, 1, 0], 0.5, "2.4")
+    assert check_formulas.dropout_example(HANDOUT, *right).word == GOOD
+    assert check_formulas.dropout_example(HANDOUT, right[0], [1, 1, 1, 0], 0.5, "2.4").word == BAD
+    assert check_formulas.batchnorm_example(HANDOUT, [1, 2, 3, 4], "3.4").word == GOOD
+    assert check_formulas.batchnorm_example(HANDOUT, [1, 2, 3, 5], "3.4").word == BAD
+    with pytest.raises(UserError, match="has 4 numbers, computed are 2"):
+        check_formulas.dropout_example(HANDOUT, [1, 2], [1, 1], 0.5, "2.4")
+
+
+def test_chances_are_those_of_simulated_tables():
+    rng = np.random.default_rng(0)
+    ranks = rng.normal(size=(20_000, 4)).argmax(axis=1)
+    assert f"{100 * np.mean(ranks == 0):.0f} %" == "25 %" in claim_chances.best_of_equals(None, 4)
+    assert "50 % of cases, of 3 columns at once in 12.5 %" in claim_chances.best_of_equals(None, 4, 3, 2)
+    n, k = 10, 6
+    scores = rng.normal(size=(4000, k + 1, n))
+    means, spread = scores.mean(axis=2), scores.var(axis=2, ddof=1)
+    best = means[:, 1:].argmax(axis=1) + 1
+    every = np.arange(len(best))
+    t = (means[every, best] - means[:, 0]) / np.sqrt((spread[every, best] + spread[:, 0]) / n)
+    share = np.mean(t > 1.734)  # the quantile of 18 degrees of freedom
+    said = float(claim_chances.best_of_strengths(None, k, n, 9).split(" at 0.05 in ")[1].split(" %")[0])
+    assert said == pytest.approx(100 * share, abs=3)

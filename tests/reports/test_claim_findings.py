@@ -1,0 +1,204 @@
+"""Findings and trends: the repository's own claims answered by made-up rows of which the answer is known."""
+
+import pytest
+
+from regbench.errors import UserError
+from regbench.reports import verdicts
+from regbench.reports.claim_rows import Evidence
+from regbench.reports.finding import Context
+from regbench.reports.findings_autoencoders import penalty_has_gradient, stops_by
+from regbench.reports.findings_gan import gan_claim, gan_stability
+from regbench.reports.findings_maps import entropy_map_positions, entropy_map_untrained, entropy_map_value
+from regbench.reports.findings_masks import masks_counted, patches_ranked_by_noise
+from regbench.reports.ledger import answer_all
+from regbench.reports.report import load_claims
+
+from . import entropy_factory, gan_factory, handout_factory, linearity_factory
+from .claims_factory import RESULTS
+from .factory import make_row
+
+PRINTED = {"regularizer.name": "pb_edropout"}
+STOP = {"table": "text on Figure 4", "row": "MNIST, lambda_1 >= 0.0001", "column": "Stopping epoch, high"}
+
+
+@pytest.fixture(scope="module")
+def own():
+    return load_claims(RESULTS)
+
+
+def context(papers, document="entropy_guidance", results=RESULTS, **rows):
+    return Context(Evidence({name.replace("_", "-"): found for name, found in rows.items()}), papers[document], results)
+
+
+def answers(own, **rows):
+    ledger, papers = own
+    return answer_all(
+        ledger, Evidence({name.replace("_", "-"): found for name, found in rows.items()}), papers, RESULTS
+    )
+
+
+def test_trends_are_measured_on_every_data_set(own):
+    names = ("digits", "mnist", "cifar10")
+    plain = [linearity_factory.linearity_row("none", 0.0, seed, dataset=name) for name in names for seed in range(5)]
+    rows = [row for name in names for row in linearity_factory.sweep("dropout", dataset=name)]
+    assert answers(own, linearity=plain)["lin-dropout"].word == verdicts.NOT_RUN
+    found = answers(own, linearity=rows)["lin-dropout"]
+    assert found.word in (verdicts.SUPPORTED, verdicts.CONTRADICTED, verdicts.INCONCLUSIVE)
+    assert found.runs.startswith("n = 5") and len(found.details) == 3 and "rho" in found.found
+    some = [row for row in rows if row["config"]["dataset"]["name"] != "digits"]
+    partly = answers(own, linearity=some)["lin-dropout"]
+    assert partly.word != verdicts.SUPPORTED and "Not measured: digits: not run." in partly.details
+
+
+def test_perfect_trends_without_any_spread_are_answered_by_pages_test(own):
+    rows = []
+    for name in ("digits", "mnist", "cifar10"):
+        for seed in range(5):
+            for place, strength in enumerate((0.0, 0.1, 0.3, 0.5, 0.7)):
+                kind = "dropout" if strength else "none"
+                rows.append(
+                    _with_gap(linearity_factory.linearity_row(kind, strength, seed, dataset=name), 0.9 - 0.1 * place)
+                )
+    found = answers(own, linearity=rows)["lin-dropout"]
+    assert found.word == verdicts.SUPPORTED and f"rho {chr(0x2212)}1 in every seed" in found.found
+    rising = [_with_gap(row, 1.9 - row["epochs"][-1]["test"]["full"]["additivity_gap"]) for row in rows]
+    assert answers(own, linearity=rising)["lin-dropout"].word == verdicts.CONTRADICTED
+
+
+def _with_gap(row, gap):
+    last = row["epochs"][-1]
+    full = {**last["test"]["full"], "additivity_gap": round(gap, 6)}
+    return {**row, "epochs": [*row["epochs"][:-1], {**last, "test": {**last["test"], "full": full}}]}
+
+
+def test_the_handouts_claims_are_answered_by_its_rows(own):
+    rows = [
+        handout_factory.handout_row(name, seed, dataset=dataset)
+        for name in ("none", "dropout", "batchnorm", "dropout_batchnorm")
+        for dataset in ("digits", "mnist", "cifar10")
+        for seed in range(5)
+    ]
+    found = answers(own, handout=rows)
+    for name in ("ho-dropout-overfitting", "ho-dropout-generalization", "ho-batchnorm-speed", "ho-both"):
+        assert found[name].word in verdicts.WORDS[:4] and found[name].runs == "n = 5, quick, cpu"
+    assert "epochs" in found["ho-batchnorm-speed"].found
+
+
+def test_the_best_strength_is_judged_with_the_choice_allowed_for(own):
+    base = [0.60, 0.61, 0.62, 0.60, 0.61]
+    gains = entropy_factory.rows_of({0.0: base, 0.01: [v + 0.05 + 0.001 * i for i, v in enumerate(base)], 1.0: base})
+    found = answers(own, entropy_table1=gains)
+    assert found["eg-t1-32-32"].word == verdicts.SUPPORTED and "lambda 0.01" in found["eg-t1-32-32"].details[0]
+    assert found["eg-t1-32-32"].effects[0].printed == "+0.76 pp (n = 10)"
+    assert found["eg-t1-32"].word == verdicts.NOT_RUN
+    assert found["eg-t1-all"].word == verdicts.INCONCLUSIVE and "8 not run" in found["eg-t1-all"].found
+    nothing = entropy_factory.rows_of({0.0: base, 0.01: [v - 0.002 - 0.0001 * i for i, v in enumerate(base)]})
+    assert answers(own, entropy_table1=nothing)["eg-t1-32-32"].word == verdicts.CONTRADICTED
+
+
+def test_gan_claims_are_those_of_the_gan_table(own):
+    _, papers = own
+    rows = gan_factory.golden_rows()
+    best = gan_claim(context(papers, "adaptive_dropout_gan", gan_table1=rows), "mnist", "AGNN-ADR is the best in FID")
+    assert best.word in verdicts.WORDS and "against DCGAN: " in best.found
+    assert "are not compared" in best.details[0] and "18.2" in best.details[0]
+    lone = [row for row in rows if row["config"]["model"]["name"] != "sngan"]
+    missing = gan_claim(
+        context(papers, "adaptive_dropout_gan", gan_table1=lone), "mnist", "AGNN-ADR is the best in FID"
+    )
+    assert missing.word == verdicts.NOT_RUN and "SNGAN" in missing.why and not missing.effects
+    with pytest.raises(UserError, match="claim='AGNN-ADR is pretty': allowed are AGNN-ADR is the best in FID"):
+        gan_claim(context(papers, "adaptive_dropout_gan"), "mnist", "AGNN-ADR is pretty")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "word"), [(0, 5, "supported"), (5, 0, "contradicted"), (1, 1, "inconclusive")]
+)
+def test_stability_is_fishers_test_of_counts(own, ours, theirs, word):
+    _, papers = own
+    rows = [
+        gan_factory.gan_row(line, seed, classes=1.0 if seed < bad else 9.0)
+        for line, bad in (("AGNN-ADR", ours), ("DCGAN", theirs))
+        for seed in range(5)
+    ]
+    found = gan_stability(context(papers, "adaptive_dropout_gan", gan_table1=rows), "mnist")
+    assert found.word == word and f"{ours} of 5 of AGNN-ADR, {theirs} of 5" in found.found
+
+
+def test_masks_are_counted_and_patches_of_probability_zero_contradict(own):
+    _, papers = own
+    rows = [make_row("pb_edropout", seed) for seed in range(5)]
+    for row in rows:
+        row["epochs"][-1]["measures"]["train"]["conv1/zero_probability"] = 0.7 + 0.01 * row["seed"]
+    made = context(papers, "pb_edropout", table1=rows)
+    column = {"mnist": "MNIST Mask%"}
+    assert masks_counted(made, "1", "PB-EDropout-Mask (ours)", column, PRINTED).word == verdicts.CONSISTENT
+    other = {"mnist": "CIFAR-10 Mask%"}
+    assert masks_counted(made, "1", "PB-EDropout-Mask (ours)", other, PRINTED).word == verdicts.INCONSISTENT
+    found = patches_ranked_by_noise(made, ["mnist"], PRINTED)
+    assert found.word == verdicts.CONTRADICTED and "MNIST 72.00 %" in found.found
+    assert patches_ranked_by_noise(context(papers), ["mnist"], PRINTED).word == verdicts.NOT_RUN
+
+
+def autoencoder(seed, losses, gradient=0.0, width=60):
+    stopping = {"patience": 2, "min_delta": 0.0, "watch": "base"}
+    config = {
+        "dataset": {"name": "mnist"},
+        "model": {"width": width},
+        "regularizer": {"name": "entropy", "strength": 10.0, "method": {}},
+        "task": {"early_stopping": stopping},
+        "budget": "quick",
+        "seed": seed,
+    }
+    epochs = [
+        {"epoch": number, "test": {"full": {"loss": loss}}, "measures": {"train": {"gradient_norm": gradient}}}
+        for number, loss in enumerate(losses, 1)
+    ]
+    return {
+        "id": f"{width}-{seed}",
+        "budget": "quick",
+        "status": "done",
+        "seed": seed,
+        "config": config,
+        "epochs": epochs,
+        "provenance": {"device": "cpu"},
+    }
+
+
+def test_stopping_epochs_are_held_against_the_printed_one(own):
+    _, papers = own
+    arguments = ("mnist", [60], {"regularizer.name": "entropy"}, STOP)
+    early = [autoencoder(seed, [0.3, 0.2, 0.2, 0.2]) for seed in range(6)]
+    found = stops_by(context(papers, entropy_figures=early), *arguments)
+    assert found.word == verdicts.SUPPORTED and found.found == "width 60 4.0 epochs"
+    late = [autoencoder(seed, [1.0 / number for number in range(1, 31)]) for seed in range(6)]
+    found = stops_by(context(papers, entropy_figures=late), *arguments)
+    assert found.word == verdicts.CONTRADICTED and found.found == "width 60 > 30.0 epochs"
+    assert stops_by(context(papers, entropy_figures=late[:3]), *arguments).word == verdicts.INCONCLUSIVE
+    assert stops_by(context(papers), *arguments).word == verdicts.NOT_RUN
+
+
+def test_a_penalty_without_gradient_contradicts(own):
+    _, papers = own
+    arguments = ("mnist", [60, 100], {"regularizer.name": "entropy"})
+    flat = [autoencoder(seed, [0.3], 0.0, width) for seed in range(6) for width in (60, 100)]
+    found = penalty_has_gradient(context(papers, entropy_figures=flat), *arguments)
+    assert found.word == verdicts.CONTRADICTED and "in 0 of 12 trainings" in found.found
+    steep = [autoencoder(seed, [0.3], 1.0, width) for seed in range(6) for width in (60, 100)]
+    assert penalty_has_gradient(context(papers, entropy_figures=steep), *arguments).word == verdicts.SUPPORTED
+
+
+def test_the_entropy_map_is_read_from_its_table(own, tmp_path):
+    _, papers = own
+    place = {"table": "text on Figure 1", "row": "VGG16, ImageNet", "column": "Mean change per filter, first layer"}
+    found = entropy_map_value(context(papers), "conv1_1", **place)
+    assert found.word == verdicts.CONSISTENT and f"{chr(0x2212)}2.19" in found.found
+    assert entropy_map_value(context(papers), "conv1_2", **place).word == verdicts.INCONSISTENT
+    assert entropy_map_positions(context(papers)).word == verdicts.INCONSISTENT
+    assert entropy_map_untrained(context(papers)).word == verdicts.CONSISTENT
+    text = (RESULTS / "tables" / "entropy-map-vgg16.md").read_text()
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "entropy-map-vgg16.md").write_text(text.replace("-2.29 to -2.03", "-3.29 to -3.03"))
+    assert entropy_map_positions(context(papers, results=tmp_path)).word == verdicts.CONSISTENT
+    for finding in (entropy_map_positions, entropy_map_untrained):
+        assert finding(context(papers, results=tmp_path / "nowhere")).word == verdicts.NOT_RUN

@@ -1,0 +1,244 @@
+"""The ledger: what it accepts, what its rows must be, and that every claim of every document is answered."""
+
+import random
+import re
+
+import pytest
+import yaml
+
+from regbench.errors import UserError
+from regbench.experiments import cells, sweeps
+from regbench.paths import ROOT
+from regbench.reports import verdicts
+from regbench.reports.claim_rows import Evidence
+from regbench.reports.claims import check_cells, load_ledger, paper_effect
+from regbench.reports.groups import flatten
+from regbench.reports.ledger import answer_all
+from regbench.reports.paper import PaperNumber, PaperNumbers
+from regbench.reports.report import load_claims, load_papers
+
+from .claims_factory import LEDGER, RESULTS, golden_rows, ledger_at
+from .factory import failed, make_row
+
+DOCUMENTS = (
+    "pb_edropout",
+    "entropy_guidance",
+    "adaptive_dropout_gan",
+    "linearity_essay",
+    "dropout_batchnorm_handout",
+)
+
+
+@pytest.fixture(scope="module")
+def own():
+    return load_claims(RESULTS)
+
+
+def changed(old, new):
+    assert old in LEDGER
+    return LEDGER.replace(old, new, 1)
+
+
+def answers(tmp_path, rows, text=LEDGER):
+    ledger, papers = ledger_at(tmp_path, text)
+    return answer_all(ledger, Evidence({"table1": rows}), papers, RESULTS)
+
+
+def test_every_claim_of_all_five_documents_is_valid_and_answered_without_any_row(own):
+    ledger, papers = own
+    assert tuple(ledger.documents) == DOCUMENTS and all(ledger.of(name) for name in DOCUMENTS)
+    assert len(ledger.claims) >= 100 and sum(claim.main for claim in ledger.claims) >= 10
+    found = answer_all(ledger, Evidence({}), papers, RESULTS)
+    assert list(found) == [claim.id for claim in ledger.claims]
+    assert all(answer.word in verdicts.WORDS and answer.found and answer.why for answer in found.values())
+    for claim in ledger.claims:
+        rows = claim.kind in ("comparison", "trend") or (claim.kind == "finding" and bool(found[claim.id].experiments))
+        assert (found[claim.id].word == verdicts.NOT_RUN) == (rows or claim.kind == "not run"), claim.id
+
+
+def test_entries_of_the_file_start_with_their_id_and_quotes_are_short():
+    text = (RESULTS / "claims.yaml").read_text()
+    entries = yaml.safe_load(text)["claims"]
+    assert len(re.findall(r"^- id: ", text, flags=re.M)) == len(entries) >= 30
+    assert max(len(entry["quote"]) for entry in entries) < 160
+
+
+def test_quotes_are_the_documents_own_words(own):
+    ledger, _ = own
+    folder = ROOT.parent / "shared" / "papers"
+    if not folder.is_dir():
+        pytest.skip("the papers are not part of the repository")
+    texts = {name: re.sub(r"[\s*]", "", (folder / f"{name}.txt").read_text()) for name in DOCUMENTS}
+    strange = [claim.id for claim in ledger.claims if re.sub(r"[\s*]", "", claim.quote) not in texts[claim.document]]
+    assert not strange
+
+
+def test_every_comparison_names_cells_that_its_experiment_has(own):
+    ledger, _ = own
+    configs = {
+        experiment: [
+            flatten(member.config)
+            for sweep in sweeps(experiment, {})
+            for cell in cells(experiment, sweep, ["budget=quick"])
+            for member in cell.members
+        ]
+        for experiment in ("table1", "handout")
+    }
+    check_cells(ledger, configs)
+    bad = [{key: value for key, value in config.items() if key != "regularizer.name"} for config in configs["handout"]]
+    with pytest.raises(UserError, match=r"claim ho-dropout-overfitting: method dropout_half: .* is no cell of handout"):
+        check_cells(ledger, {"handout": bad})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("- id: worse", "- id: better", "id=better occurs twice"),
+        ("experiment: table1", "experiment: table9", "experiment='table9': allowed are .*table1"),
+        ("methods: [full]", "methods: [fill]", "methods='fill': allowed are none, classic, full, mask"),
+        ("references: [none]", "references: [nobody]", "references='nobody': allowed are"),
+        ("datasets: [mnist]", "datasets: [emnist]", "datasets='emnist': allowed are .*mnist"),
+        ("metric: accuracy", "metric: precision", "metric='precision': allowed are accuracy, loss"),
+        ("protocol: held-out", "protocol: best", "protocol='best': allowed are paper, held-out"),
+        ("direction: greater", "direction: higher", "direction='higher': allowed are greater, less, none"),
+        ("kind: comparison", "kind: opinion", "kind='opinion': allowed are comparison, trend"),
+        ("kind: not run", "kind: unknown", "kind='unknown': allowed are .*not run, not testable"),
+        ("document: pb_edropout", "document: nature", "document='nature': allowed are pb_edropout"),
+        ("function: ranks_first", "function: ranks", "function='ranks': allowed are ranks_first"),
+        ("best: lowest}", "worst: lowest}", "arguments=.* of ranks_first: missing a required argument: 'best'"),
+        ("function: masks_counted", "function: masks", "function='masks': allowed are"),
+        ("function: best_of_equals", "function: luck", "function='luck': allowed are best_of_equals"),
+        ("family: one\n  effect", "effect", "better: family is missing"),
+        (", margin: 0.5", "", "margin is needed with direction none"),
+        ("place: Table 1", "page: 1", "key 'place' is missing"),
+        ("claim: Full is better.", "claim: ''", "better: claim is empty"),
+        ("why: No measure.", "because: No measure.", "opinion: key 'why' is missing"),
+        (
+            '{table: "1", column: "{dataset} Acc"}',
+            '{table: "1", column: Acc}',
+            "no number at table='1', .*column='Acc'",
+        ),
+        ("row: PB-EDropout-Full (ours)", "row: Full", "no number at table='1', row='Full'"),
+        ('column: "{dataset} Acc"', 'column: "{dataset} Loss"', "unit='nats' .* is not that of the metric, 'pp'"),
+        ("label: no regularizer", "name: no regularizer", "method none: key 'label' is missing"),
+    ],
+)
+def test_a_claim_that_names_what_is_not_there_is_refused_in_one_line(tmp_path, old, new, message):
+    with pytest.raises(UserError, match=message) as error:
+        ledger_at(tmp_path, changed(old, new))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_ledger_and_a_missing_paper_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"claims .*claims.yaml: no such file"):
+        load_ledger(tmp_path / "claims.yaml", {})
+    (tmp_path / "claims.yaml").write_text(LEDGER)
+    with pytest.raises(UserError, match=r"results/paper/pb_edropout.yaml is missing"):
+        load_ledger(tmp_path / "claims.yaml", {})
+
+
+@pytest.mark.parametrize("key", ["unit", "n"])
+def test_a_paper_number_without_unit_or_n_is_refused(tmp_path, key):
+    content = yaml.safe_load((RESULTS / "paper" / "pb_edropout.yaml").read_text())
+    del content["numbers"][3][key]
+    (tmp_path / "pb_edropout.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=f"number 4: key '{key}' is missing"):
+        load_papers(tmp_path)
+
+
+def test_effects_are_looked_up_scaled_and_keep_their_n(tmp_path, own):
+    ledger, papers = ledger_at(tmp_path)
+    claim = ledger.claims[0]
+    effect = paper_effect(claim, ledger.cases(claim)[0], "pp", papers)
+    assert (effect.value, effect.unit, effect.n) == (pytest.approx(0.16), "pp", None)
+    ledger, papers = own
+    claim = next(each for each in ledger.claims if each.id == "eg-mse-mnist")
+    effect = paper_effect(claim, ledger.cases(claim)[0], "1e-3", papers)
+    assert (effect.value, effect.n) == (pytest.approx(7.0), 10)
+    claim = next(each for each in ledger.claims if each.id == "eg-faster")
+    effect = paper_effect(claim, ledger.cases(claim)[0], "epochs", papers)
+    assert (effect.value, effect.unit) == (4.0, "times")
+
+
+def test_rows_answer_by_the_rules(tmp_path):
+    found = answers(tmp_path, golden_rows())
+    words = {name: answer.word for name, answer in found.items()}
+    assert words == {
+        "better": "supported",
+        "worse": "contradicted",
+        "partly": "inconclusive",
+        "nowhere": "not run",
+        "printed": "inconsistent",
+        "counted": "consistent",
+        "elsewhere": "not run",
+        "opinion": "not testable",
+    }
+    assert found["better"].runs == "n = 5, quick, cpu" and "Holm over 2 claims" in found["better"].why
+    assert found["better"].effects[0].claimed == pytest.approx(0.16)
+    assert "CIFAR-10: Mask not run" in found["partly"].why
+
+
+def test_the_order_of_rows_changes_nothing_and_a_smoke_run_never_counts(tmp_path):
+    rows = golden_rows()
+    mixed = list(rows)
+    random.Random(0).shuffle(mixed)
+    assert answers(tmp_path, mixed) == answers(tmp_path, rows)
+    assert answers(tmp_path, [row for row in rows if row["budget"] != "smoke"]) == answers(tmp_path, rows)
+    smoke = answers(tmp_path, [row for row in rows if row["budget"] == "smoke"])
+    assert smoke["better"].word == verdicts.NOT_RUN
+
+
+def test_four_seeds_are_inconclusive_and_say_what_they_could_have_shown(tmp_path):
+    found = answers(tmp_path, [row for row in golden_rows() if row["seed"] != 4])
+    assert found["better"].word == "inconclusive"
+    assert "4 of the 5 seeds" in found["better"].why and "smallest effect at 80 % power" in found["better"].why
+
+
+def test_the_verdict_is_the_fuller_budgets_and_the_other_is_told(tmp_path):
+    rows = [*golden_rows(), *(make_row(n, s, [0.98 + 0.0001 * s], mask=[0.98], budget="paper")
+                              for n in ("none", "pb_edropout") for s in range(5))]  # fmt: skip
+    found = answers(tmp_path, rows)["better"]
+    assert found.runs.startswith("n = 5, paper") and found.word != "supported"
+    assert any(detail.startswith("Also at budget quick: supported") for detail in found.details)
+    few = [row for row in rows if row["budget"] != "paper" or row["seed"] < 2]
+    assert answers(tmp_path, few)["better"].runs == "n = 5, quick, cpu"
+
+
+def test_rows_of_mixed_budgets_or_settings_are_refused(tmp_path):
+    evidence = Evidence({"table1": golden_rows()})
+    with pytest.raises(UserError, match=r"mixed: budget differs between its rows: 'quick' .* and 'smoke'"):
+        evidence.group("table1", {"regularizer.name": "none"}, "mixed")
+    rows = [row if row["config"]["regularizer"]["name"] != "none" else _longer(row) for row in golden_rows()]
+    with pytest.raises(UserError, match=r"claim better: epochs differs between its rows: 1 .* and 2"):
+        answers(tmp_path, rows)
+
+
+def _longer(row):
+    return {**row, "config": {**row["config"], "epochs": 2}}
+
+
+def test_a_failed_training_leaves_its_case_out_and_says_why(tmp_path):
+    rows = [failed(row) if row["id"] == golden_rows()[0]["id"] else row for row in golden_rows()]
+    found = answers(tmp_path, rows)
+    assert found["better"].word == verdicts.NOT_RUN and found["better"].found == "not run"
+    both = answers(tmp_path, rows, changed("references: [none]", "references: [none, classic]"))["better"]
+    assert both.word == "inconclusive" and "1 of 5 members failed (seed 0: loss became nan in epoch 1)" in both.why
+
+
+def test_the_paper_printing_the_opposite_of_its_claim_is_no_effect_to_fall_short_of(tmp_path):
+    found = answers(tmp_path, golden_rows())["worse"]
+    assert found.effects[0].claimed is None and "against its own claim" in found.details[0]
+
+
+def test_paper_numbers_made_by_hand_reach_the_answer(tmp_path):
+    ledger, papers = ledger_at(tmp_path)
+    rows = ("PB-EDropout-Full (ours)", "Baseline / No Dropout", "Classic Dropout")
+    shifted = [
+        PaperNumber("1", row, f"{name} Acc", value, str(value), "%", 3, None, "printed")
+        for name in ("MNIST", "CIFAR-100")
+        for row, value in zip(rows, (90.0, 80.0, 70.0), strict=True)
+    ]
+    others = [number for number in papers["pb_edropout"] if not number.column.endswith("Acc")]
+    papers["pb_edropout"] = PaperNumbers("pb_edropout", [*shifted, *others])
+    found = answer_all(ledger, Evidence({"table1": golden_rows()}), papers, RESULTS)["better"]
+    assert "+10.00 pp (n = 3)" in found.details[0] and "smaller than the paper's effect" in found.why
