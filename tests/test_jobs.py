@@ -89,6 +89,9 @@ def test_every_dataset_has_every_budget(dataset, budget):
     assert found[0].config["epochs"] >= 1 and found[0].config["dataset"]["train_images"] > 0
 
 
+GANS = ("dcgan", "wgan_gp", "sngan")
+
+
 @pytest.mark.parametrize("regularizer", options("regularizer"))
 @pytest.mark.parametrize("model", options("model"))
 def test_every_model_builds_with_every_regularizer(model, regularizer):
@@ -97,19 +100,22 @@ def test_every_model_builds_with_every_regularizer(model, regularizer):
     from regbench.data.sources import digits
 
     cpu = torch.device("cpu")
-    fitting = ["task=reconstruct"] if model == "autoencoder" else []
-    cfg = load_config([f"model={model}", f"regularizer={regularizer}", *fitting])
+    tasks = {"autoencoder": "reconstruct", **dict.fromkeys(GANS, "generate")}
+    cfg = load_config([f"model={model}", f"regularizer={regularizer}", f"task={tasks.get(model, 'classify')}"])
     if model == "autoencoder" and "placement" in cfg.regularizer.method and "layer" in cfg.regularizer.method:
         if "patch" in regularizer or "pb_" in regularizer or regularizer in ("dropblock", "spatial_dropout"):
             pytest.skip("a latent vector has no patches, blocks or channel maps")
         cfg.regularizer.method.placement = ["latent"]
+    if model in GANS and "layer" in cfg.regularizer.method:
+        cfg.regularizer.method.placement = "all"
     member = members(cfg)[0]
     data = load_splits(digits(), 64, 16, 0, cpu)
     training = build(member, data, cpu)
     training.task.check(training.model, data.train, {"task": cfg.task.name, "model": model})
     inputs, _ = training.task.batch(data.train, slice(0, 4))
     assert len(training.model.train()(inputs)) == 4
-    assert training.optimizer.param_groups[0]["lr"] == member.config["task"]["optimizer"]["lr"]
+    optimizers = training.optimizer.values() if model in GANS else [training.optimizer]
+    assert {each.param_groups[0]["lr"] for each in optimizers} == {member.config["task"]["optimizer"]["lr"]}
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))

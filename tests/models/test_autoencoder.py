@@ -95,7 +95,7 @@ def test_wrong_settings_are_refused(arguments, words):
         (["task=reconstruct", "model.width=0"], "model.width=0"),
         (
             ["task=reconstruct", "regularizer=dropout"],
-            "placement=conv1 is not a site of this model: allowed are latent",
+            "placement=conv1 is not a site of this model: allowed are all, last, latent",
         ),
     ],
 )

@@ -90,7 +90,7 @@ class SiteLayers(Regularizer):
     """One layer at each named site of the model.
 
     Args:
-        placement: names of sites, such as ["conv1"], or "all".
+        placement: names of sites, such as ["conv1"], or "all", or "last".
         layer: makes a layer. It is given those of `channels` and `map_size` that its signature asks for, so a layer
             such as torch.nn.Dropout needs no wrapping.
 
@@ -108,11 +108,12 @@ class SiteLayers(Regularizer):
 
     def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:
         sites = model.sites
-        if self.placement == ["all"]:
-            self.placement = list(sites)
+        words = {"all": list(sites), "last": list(sites)[-1:]}
+        if len(self.placement) == 1 and self.placement[0] in words:
+            self.placement = words[self.placement[0]]
         for name in self.placement:
             if name not in sites:
-                raise UserError(f"placement={name} is not a site of this model: allowed are all, {', '.join(sites)}")
+                raise UserError(f"placement={name} is not a site of this model: allowed are all, last, {', '.join(sites)}")
         shapes = site_shapes(model, input_shape)
         for name in self.placement:
             channels, *map_size = shapes[name]
