@@ -205,8 +205,8 @@ def test_the_cells_are_the_experiments_own_and_their_layers_are_named():
     table, _ = tables(rows)
     (note,) = [note for note in table.notes if note.startswith("Layers")]
     assert note == (
-        "Layers. Dropout: Dropout (p 0.5) at conv5; Batch norm: BatchNorm (share 1) at all sites; "
-        "Dropout and batch norm: BatchNorm at all sites, then Dropout (p 0.5) at conv5."
+        "Layers. Dropout: Dropout (p 0.5) at the last site; Batch norm: BatchNorm (share 1) at all sites; "
+        "Dropout and batch norm: BatchNorm at all sites, then Dropout (p 0.5) at the last site."
     )
 
 

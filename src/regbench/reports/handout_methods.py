@@ -65,4 +65,5 @@ def _layers(method: dict) -> list[str]:
     )
     where = method["placement"] if isinstance(method["placement"], str) else ", ".join(method["placement"])
     name = layer["_target_"].rsplit(".", 1)[-1]
-    return [f"{name}{f' ({settings})' if settings else ''} at {'all sites' if where == 'all' else where}"]
+    words = {"all": "all sites", "last": "the last site"}
+    return [f"{name}{f' ({settings})' if settings else ''} at {words.get(where, where)}"]
