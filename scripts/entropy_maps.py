@@ -24,7 +24,7 @@ from torch import nn
 from regbench.errors import UserError
 from regbench.measures import entropy_map, filter_positions, summarise
 from regbench.paths import ROOT
-from regbench.reports.entropy_maps import draw_entropy_maps
+from regbench.reports.entropy.map_boxes import draw_entropy_maps
 from regbench.reports.tables import Cell, Table, to_markdown
 
 NETWORKS = ("vgg16", "resnet50")

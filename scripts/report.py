@@ -10,23 +10,21 @@ python scripts/report.py --stale         list rows that other code than today's 
 
 import argparse
 import filecmp
-import functools
 import gc
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from regbench.code_version import code_version
 from regbench.errors import UserError
-from regbench.experiments import Cell, cells, rows_of_cells, sweeps
+from regbench.experiments import experiment_cells, experiment_rows
 from regbench.paths import ROOT
-from regbench.reports.claims import Ledger, check_cells
+from regbench.reports.claims.claims import Ledger, check_cells
+from regbench.reports.claims.report import REPORT, load_claims, write_report
 from regbench.reports.groups import flatten
 from regbench.reports.publish import PUBLISHERS, publish
-from regbench.reports.report import REPORT, load_claims, write_report
+from regbench.reports.settings import budgets_of
 from regbench.reports.store import Store
-from regbench.reports.table1 import BUDGETS
 
 
 def main() -> int:
@@ -49,7 +47,7 @@ def main() -> int:
             return check(store, args.results)
         stored = store.rows()
         for experiment in args.experiments or PUBLISHERS:
-            rows = rows_of(experiment, stored)
+            rows = experiment_rows(experiment, stored)
             if rows or args.experiments:
                 for path in publish(experiment, rows, args.results):
                     print(f"wrote {path}")
@@ -62,38 +60,17 @@ def main() -> int:
     return 0
 
 
-def rows_of(experiment: str, rows: list[dict]) -> list[dict]:
-    """Of all stored rows those of an experiment's cells as configured today, in all budgets, whoever stored them."""
-    return rows_of_cells(cells_of(experiment, budgets_of(rows)), rows)
-
-
-def budgets_of(rows: Sequence[dict]) -> tuple[str, ...]:
-    """The budgets that have rows, fullest first."""
-    return tuple(budget for budget in BUDGETS if any(row["budget"] == budget for row in rows))
-
-
-@functools.cache
-def cells_of(experiment: str, budgets: tuple[str, ...]) -> list[Cell]:
-    """The cells of an experiment as configured today; composing them is slow, so it is done once."""
-    return [
-        cell
-        for budget in budgets
-        for sweep in sweeps(experiment, {})
-        for cell in cells(experiment, sweep, [f"budget={budget}"])
-    ]
-
-
 def report(stored: list[dict], results: Path, folder: Path | None = None, pictures: bool = True) -> list[Path]:
     """Write the report on all claims; the claims and the papers' numbers are this repository's."""
     ledger, papers = load_claims(ROOT / "results")
     check_claims(ledger, budgets_of(stored))
-    rows = {experiment: rows_of(experiment, stored) for experiment in ledger.experiments}
+    rows = {experiment: experiment_rows(experiment, stored) for experiment in ledger.experiments}
     return write_report(ledger, papers, rows, results, folder, pictures)
 
 
 def check_claims(ledger: Ledger, budgets: tuple[str, ...]) -> None:
     """Raise UserError for a claim about cells that no experiment has."""
-    found = {experiment: cells_of(experiment, budgets) for experiment in ledger.experiments}
+    found = {experiment: experiment_cells(experiment, budgets) for experiment in ledger.experiments}
     check_cells(
         ledger,
         {
@@ -128,7 +105,7 @@ def check(store: Store, results: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
         stored = store.rows()
         for experiment in PUBLISHERS:
-            rows = rows_of(experiment, stored)
+            rows = experiment_rows(experiment, stored)
             table = results / "tables" / f"{experiment}.md"
             if not rows and table.exists():
                 different.append(f"{table} (there is no row)")

@@ -17,9 +17,9 @@ from omegaconf import DictConfig, OmegaConf
 from regbench.errors import UserError
 from regbench.jobs import Member, cell_id, members
 from regbench.paths import CONFIGS
+from regbench.reports.settings import BUDGETS, budgets_of
 
 Sweep = dict[str, list[str]]
-BUDGETS = ("smoke", "quick", "paper")
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,15 @@ def rows_of_cells(found: Iterable[Cell], rows: Iterable[dict[str, Any]]) -> list
 
 def experiment_rows(experiment: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of all stored rows those of an experiment's cells as configured today, in all budgets, whoever stored them."""
-    budgets = [budget for budget in BUDGETS if any(row["budget"] == budget for row in rows)]
+    budgets = tuple(budget for budget in budgets_of(rows) if budget in BUDGETS)
+    return rows_of_cells(experiment_cells(experiment, budgets), rows)
+
+
+@functools.cache
+def experiment_cells(experiment: str, budgets: tuple[str, ...]) -> list[Cell]:
+    """The cells of an experiment as configured today; composing them is slow, so it is done once."""
     swept = sweeps(experiment, {})
-    return rows_of_cells(
-        (cell for budget in budgets for sweep in swept for cell in cells(experiment, sweep, [f"budget={budget}"])), rows
-    )
+    return [cell for budget in budgets for sweep in swept for cell in cells(experiment, sweep, [f"budget={budget}"])]
 
 
 def load_config(overrides: Iterable[str]) -> DictConfig:

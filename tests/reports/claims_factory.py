@@ -5,8 +5,8 @@ python tests/reports/claims_factory.py     # rewrite tests/reports/golden/REPORT
 
 from pathlib import Path
 
-from regbench.reports.claims import load_ledger
-from regbench.reports.report import load_papers, write_report
+from regbench.reports.claims.claims import load_ledger
+from regbench.reports.claims.report import load_papers, write_report
 from tests.reports.factory import make_row
 
 GOLDEN = Path(__file__).parent / "golden"

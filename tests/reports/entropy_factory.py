@@ -113,7 +113,7 @@ def golden_rows():
 
 
 def write_golden():
-    from regbench.reports.entropy_table1 import write_entropy_table1
+    from regbench.reports.entropy.cnn_table import write_entropy_table1
     from regbench.reports.paper import load_paper_numbers
 
     rows = golden_rows()

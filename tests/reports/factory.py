@@ -152,7 +152,7 @@ def golden_rows():
 
 def write_golden():
     from regbench.reports.paper import load_paper_numbers
-    from regbench.reports.table1 import write_table1
+    from regbench.reports.pb_edropout.table1 import write_table1
 
     rows = golden_rows()
     GOLDEN.mkdir(exist_ok=True)

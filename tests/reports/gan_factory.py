@@ -174,7 +174,7 @@ def golden_rows():
 
 
 def write_golden():
-    from regbench.reports.gan_table1 import write_gan_table1
+    from regbench.reports.gan.table1 import write_gan_table1
     from regbench.reports.paper import load_paper_numbers
 
     rows = golden_rows()

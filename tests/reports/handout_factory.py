@@ -101,7 +101,7 @@ def golden_rows():
 
 
 def write_golden():
-    from regbench.reports.handout import write_handout
+    from regbench.reports.handout.table import write_handout
 
     rows = golden_rows()
     (GOLDEN / "handout_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

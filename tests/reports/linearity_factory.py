@@ -115,7 +115,7 @@ def golden_rows():
 
 
 def write_golden():
-    from regbench.reports.linearity import write_linearity
+    from regbench.reports.linearity.table import write_linearity
 
     rows = golden_rows()
     (GOLDEN / "linearity_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -8,11 +8,11 @@ from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
 from regbench.paths import ROOT
-from regbench.reports.autoencoder_curves import draw_autoencoders
-from regbench.reports.autoencoder_signs import sign_tables
-from regbench.reports.autoencoder_tables import CSV_FIELDS, findings, write_autoencoders
-from regbench.reports.autoencoders import epochs_to, mse, pages, short, stop_epoch, stopped, variant_of
-from regbench.reports.entropy_curves import draw_losses, steeper_between
+from regbench.reports.entropy.autoencoder_curves import draw_autoencoders
+from regbench.reports.entropy.autoencoder_signs import sign_tables
+from regbench.reports.entropy.autoencoder_tables import CSV_FIELDS, findings, write_autoencoders
+from regbench.reports.entropy.autoencoders import epochs_to, mse, pages, short, stop_epoch, stopped, variant_of
+from regbench.reports.entropy.loss_curves import draw_losses, steeper_between
 from regbench.reports.paper import load_paper_numbers
 from regbench.reports.tables import MINUS
 

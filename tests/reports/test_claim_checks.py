@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from regbench.errors import UserError
-from regbench.reports import check_formulas, check_signs, check_tables, claim_chances
-from regbench.reports.claim_checks import CHANCES, CHECKS
+from regbench.reports.claims import chances as claim_chances
+from regbench.reports.claims import check_formulas, check_signs, check_tables
+from regbench.reports.claims.checks import CHANCES, CHECKS
 from regbench.reports.paper import PaperNumber, PaperNumbers, PaperSigns, load_paper_numbers
 
 from .claims_factory import RESULTS

@@ -3,15 +3,15 @@
 import pytest
 
 from regbench.errors import UserError
-from regbench.reports import verdicts
-from regbench.reports.claim_rows import Evidence
-from regbench.reports.finding import Context
-from regbench.reports.findings_autoencoders import penalty_has_gradient, stops_by
-from regbench.reports.findings_gan import gan_claim, gan_stability
-from regbench.reports.findings_maps import entropy_map_positions, entropy_map_untrained, entropy_map_value
-from regbench.reports.findings_masks import masks_counted, patches_ranked_by_noise
-from regbench.reports.ledger import answer_all
-from regbench.reports.report import load_claims
+from regbench.reports.claims import verdicts
+from regbench.reports.claims.finding import Context
+from regbench.reports.claims.findings_autoencoders import penalty_has_gradient, stops_by
+from regbench.reports.claims.findings_gan import gan_claim, gan_stability
+from regbench.reports.claims.findings_maps import entropy_map_positions, entropy_map_untrained, entropy_map_value
+from regbench.reports.claims.findings_masks import masks_counted, patches_ranked_by_noise
+from regbench.reports.claims.ledger import answer_all
+from regbench.reports.claims.report import load_claims
+from regbench.reports.claims.rows import Evidence
 
 from . import entropy_factory, gan_factory, handout_factory, linearity_factory
 from .claims_factory import RESULTS

@@ -9,13 +9,13 @@ import yaml
 from regbench.errors import UserError
 from regbench.experiments import cells, sweeps
 from regbench.paths import ROOT
-from regbench.reports import verdicts
-from regbench.reports.claim_rows import Evidence
-from regbench.reports.claims import check_cells, load_ledger, paper_effect
+from regbench.reports.claims import verdicts
+from regbench.reports.claims.claims import check_cells, load_ledger, paper_effect
+from regbench.reports.claims.ledger import answer_all
+from regbench.reports.claims.report import load_claims, load_papers
+from regbench.reports.claims.rows import Evidence
 from regbench.reports.groups import flatten
-from regbench.reports.ledger import answer_all
 from regbench.reports.paper import PaperNumber, PaperNumbers
-from regbench.reports.report import load_claims, load_papers
 
 from .claims_factory import LEDGER, RESULTS, golden_rows, ledger_at
 from .factory import failed, make_row

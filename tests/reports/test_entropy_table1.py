@@ -14,8 +14,8 @@ from scipy import stats as scipy_stats
 from regbench.errors import UserError
 from regbench.reports import stats
 from regbench.reports.best_of_many import best_of, chance_of_any, dunnett_p
-from regbench.reports.entropy_groups import ARCHITECTURES
-from regbench.reports.entropy_table1 import COLUMNS, CSV_FIELDS, build_entropy_table1, write_entropy_table1
+from regbench.reports.entropy.cnn_groups import ARCHITECTURES
+from regbench.reports.entropy.cnn_table import COLUMNS, CSV_FIELDS, build_entropy_table1, write_entropy_table1
 from regbench.reports.paper import load_paper_numbers
 from regbench.reports.publish import publish
 from regbench.reports.tables import EN_DASH, MINUS, to_csv
@@ -434,6 +434,6 @@ def test_publish_writes_the_three_files(tmp_path):
 
 
 def test_the_report_loads_without_torch_hydra_or_wandb():
-    program = "import sys, regbench.reports.entropy_table1; assert not {'torch', 'hydra', 'wandb'} & set(sys.modules)"
+    program = "import sys, regbench.reports.entropy.cnn_table;assert not {'torch', 'hydra', 'wandb'} & set(sys.modules)"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (result.returncode, result.stderr) == (0, "")

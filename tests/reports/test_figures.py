@@ -7,9 +7,9 @@ import pytest
 from matplotlib.image import imread
 
 from regbench.errors import UserError
-from regbench.reports.curves import curve, draw_curves
 from regbench.reports.groups import make_group
-from regbench.reports.masks import draw_masks, read_masks
+from regbench.reports.pb_edropout.curves import curve, draw_curves
+from regbench.reports.pb_edropout.masks import draw_masks, read_masks
 from regbench.reports.style import STYLES
 
 from .factory import failed, make_row, table_rows, with_masks
@@ -43,7 +43,7 @@ def test_each_split_and_each_dataset_has_its_panels(tmp_path):
 
 
 def test_what_each_panel_shows(monkeypatch):
-    monkeypatch.setattr("regbench.reports.curves.save", lambda figure, path: figure)
+    monkeypatch.setattr("regbench.reports.pb_edropout.curves.save", lambda figure, path: figure)
     training, evaluation = draw_curves(table_rows(), "unused.png", "quick").axes
     drawn = [method.label for method in STYLES]
     assert [line.get_label() for line in evaluation.lines] == drawn

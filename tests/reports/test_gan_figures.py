@@ -5,11 +5,12 @@ import pytest
 from matplotlib.image import imread
 
 from regbench.errors import UserError
-from regbench.reports import gan_curves, gan_samples
 from regbench.reports.arrays import stored_array
-from regbench.reports.gan_curves import LOOKS, draw_gan_fid, draw_gan_losses, draw_gan_rates, has_rates
-from regbench.reports.gan_samples import draw_gan_samples, has_samples, tiled
-from regbench.reports.gan_sections import gan_sections
+from regbench.reports.gan import curves as gan_curves
+from regbench.reports.gan import samples as gan_samples
+from regbench.reports.gan.curves import LOOKS, draw_gan_fid, draw_gan_losses, draw_gan_rates, has_rates
+from regbench.reports.gan.samples import draw_gan_samples, has_samples, tiled
+from regbench.reports.gan.sections import gan_sections
 from regbench.reports.publish import publish
 
 from .gan_factory import LINES, failed, gan_row

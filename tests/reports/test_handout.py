@@ -10,8 +10,13 @@ from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
 from regbench.experiments import cells, sweeps
-from regbench.reports import handout_curves, stats
-from regbench.reports.handout import (
+from regbench.reports import stats
+from regbench.reports.handout import curves as handout_curves
+from regbench.reports.handout.curves import draw_handout
+from regbench.reports.handout.methods import METHODS, handout_sections
+from regbench.reports.handout.readings import SPEED, crossing, epoch_seconds, loss_rise, overfitting
+from regbench.reports.handout.summary import summary
+from regbench.reports.handout.table import (
     CSV_FIELDS,
     NO_LEVEL,
     UNTESTED,
@@ -20,10 +25,6 @@ from regbench.reports.handout import (
     level_of,
     write_handout,
 )
-from regbench.reports.handout_curves import draw_handout
-from regbench.reports.handout_methods import METHODS, handout_sections
-from regbench.reports.handout_readings import SPEED, crossing, epoch_seconds, loss_rise, overfitting
-from regbench.reports.handout_summary import summary
 from regbench.reports.publish import publish
 from regbench.reports.tables import EN_DASH, to_csv
 

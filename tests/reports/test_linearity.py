@@ -10,18 +10,10 @@ from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
 from regbench.experiments import cells, sweeps
-from regbench.reports import linearity_curves, stats
-from regbench.reports.linearity import (
-    COLUMNS,
-    CSV_FIELDS,
-    QUESTIONS,
-    TREND_COLUMNS,
-    linearity_tables,
-    trends,
-    write_linearity,
-)
-from regbench.reports.linearity_curves import draw_linearity, places
-from regbench.reports.linearity_lines import (
+from regbench.reports import stats
+from regbench.reports.linearity import curves as linearity_curves
+from regbench.reports.linearity.curves import draw_linearity, places
+from regbench.reports.linearity.lines import (
     BASELINE,
     DROPOUT,
     KINDS,
@@ -32,7 +24,16 @@ from regbench.reports.linearity_lines import (
     linearity_sections,
     swept,
 )
-from regbench.reports.linearity_summary import summary
+from regbench.reports.linearity.summary import summary
+from regbench.reports.linearity.table import (
+    COLUMNS,
+    CSV_FIELDS,
+    QUESTIONS,
+    TREND_COLUMNS,
+    linearity_tables,
+    trends,
+    write_linearity,
+)
 from regbench.reports.publish import publish
 from regbench.reports.tables import EN_DASH, MINUS, to_csv
 

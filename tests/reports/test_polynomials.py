@@ -8,9 +8,9 @@ from numpy.polynomial import Polynomial
 
 from regbench import measures
 from regbench.errors import UserError
-from regbench.reports import polynomial_curves, polynomials
-from regbench.reports.polynomial_curves import draw_polynomials
-from regbench.reports.polynomials import (
+from regbench.reports.linearity import polynomial_curves, polynomials
+from regbench.reports.linearity.polynomial_curves import draw_polynomials
+from regbench.reports.linearity.polynomials import (
     DEGREES,
     RANGES,
     SEEDS,

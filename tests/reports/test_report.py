@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from regbench.errors import UserError
-from regbench.reports.claim_answers import Effect
-from regbench.reports.claim_figure import POWER, RANK, RATIO, draw_claims, panels
-from regbench.reports.claim_rows import Evidence
-from regbench.reports.ledger import answer_all
-from regbench.reports.report import load_claims, report_text, says, write_report
+from regbench.reports.claims.answers import Effect
+from regbench.reports.claims.figure import POWER, RANK, RATIO, draw_claims, panels
+from regbench.reports.claims.ledger import answer_all
+from regbench.reports.claims.report import load_claims, report_text, says, write_report
+from regbench.reports.claims.rows import Evidence
 
 from .claims_factory import GOLDEN, RESULTS, golden_rows, ledger_at, write_golden
 

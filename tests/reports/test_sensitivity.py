@@ -7,7 +7,7 @@ from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
 from regbench.reports import stats
-from regbench.reports.sensitivity import COLUMNS, CSV_FIELDS, build_sensitivity
+from regbench.reports.pb_edropout.sensitivity import COLUMNS, CSV_FIELDS, build_sensitivity
 from regbench.reports.tables import EN_DASH, to_csv
 
 from .factory import LAYER, failed, make_row

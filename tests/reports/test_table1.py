@@ -13,7 +13,7 @@ from scipy import stats as scipy_stats
 from regbench.errors import UserError
 from regbench.reports import stats
 from regbench.reports.paper import load_paper_numbers
-from regbench.reports.table1 import COLUMNS, CSV_FIELDS, build_table1, write_table1
+from regbench.reports.pb_edropout.table1 import COLUMNS, CSV_FIELDS, build_table1, write_table1
 from regbench.reports.tables import EN_DASH, to_csv
 
 from .factory import GOLDEN, PAPER, failed, make_row, table_rows
@@ -234,8 +234,8 @@ def test_a_page_without_rows_says_so(tmp_path):
 
 def test_reports_load_without_torch_hydra_or_wandb():
     program = (
-        "import sys, regbench.reports.table1, regbench.reports.sensitivity, regbench.reports.figures;"
-        "import regbench.reports.gan_table1, regbench.reports.gan_summary, regbench.reports.gan_samples;"
+        "import sys, regbench.reports.publish, regbench.reports.claims.report;"
+        "import regbench.reports.gan.table1, regbench.reports.gan.summary, regbench.reports.gan.samples;"
         "assert not {'torch', 'hydra', 'wandb'} & set(sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

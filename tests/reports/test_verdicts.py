@@ -5,8 +5,8 @@ import pytest
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
-from regbench.reports import verdicts
-from regbench.reports.verdicts import (
+from regbench.reports.claims import verdicts
+from regbench.reports.claims.verdicts import (
     CONTRADICTED,
     INCONCLUSIVE,
     NONE,

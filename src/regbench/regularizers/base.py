@@ -113,7 +113,8 @@ class SiteLayers(Regularizer):
             self.placement = words[self.placement[0]]
         for name in self.placement:
             if name not in sites:
-                raise UserError(f"placement={name} is not a site of this model: allowed are all, last, {', '.join(sites)}")
+                allowed = ", ".join([*words, *sites])
+                raise UserError(f"placement={name} is not a site of this model: allowed are {allowed}")
         shapes = site_shapes(model, input_shape)
         for name in self.placement:
             channels, *map_size = shapes[name]

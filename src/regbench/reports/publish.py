@@ -5,33 +5,34 @@ from pathlib import Path
 
 from regbench.errors import UserError
 from regbench.paths import ROOT
-from regbench.reports import autoencoder_findings
-from regbench.reports.autoencoder_curves import draw_autoencoders
-from regbench.reports.autoencoder_tables import write_autoencoders
-from regbench.reports.autoencoders import FIGURES, MEASURES, pages
-from regbench.reports.curves import draw_curves
-from regbench.reports.entropy_curves import draw_losses
-from regbench.reports.entropy_table1 import write_entropy_table1
-from regbench.reports.gan_curves import draw_gan_fid, draw_gan_losses, draw_gan_rates, has_rates
-from regbench.reports.gan_samples import draw_gan_samples, has_samples
-from regbench.reports.gan_sections import Section, gan_sections
-from regbench.reports.gan_summary import summary as gan_summary
-from regbench.reports.gan_table1 import write_gan_table1
-from regbench.reports.handout import write_handout
-from regbench.reports.handout_curves import draw_handout
-from regbench.reports.handout_methods import handout_sections
-from regbench.reports.handout_summary import summary as handout_summary
-from regbench.reports.linearity import write_linearity
-from regbench.reports.linearity_curves import draw_linearity
-from regbench.reports.linearity_lines import linearity_sections, swept_with_rows
-from regbench.reports.linearity_summary import summary as linearity_summary
-from regbench.reports.masks import draw_masks
+from regbench.reports.entropy import autoencoder_findings
+from regbench.reports.entropy.autoencoder_curves import draw_autoencoders
+from regbench.reports.entropy.autoencoder_tables import write_autoencoders
+from regbench.reports.entropy.autoencoders import FIGURES, MEASURES, pages
+from regbench.reports.entropy.cnn_table import write_entropy_table1
+from regbench.reports.entropy.loss_curves import draw_losses
+from regbench.reports.gan.curves import draw_gan_fid, draw_gan_losses, draw_gan_rates, has_rates
+from regbench.reports.gan.samples import draw_gan_samples, has_samples
+from regbench.reports.gan.sections import Section, gan_sections
+from regbench.reports.gan.summary import summary as gan_summary
+from regbench.reports.gan.table1 import write_gan_table1
+from regbench.reports.handout.curves import draw_handout
+from regbench.reports.handout.methods import handout_sections
+from regbench.reports.handout.summary import summary as handout_summary
+from regbench.reports.handout.table import write_handout
+from regbench.reports.linearity.curves import draw_linearity
+from regbench.reports.linearity.lines import linearity_sections, swept_with_rows
+from regbench.reports.linearity.polynomial_curves import draw_polynomials
+from regbench.reports.linearity.summary import summary as linearity_summary
+from regbench.reports.linearity.table import write_linearity
 from regbench.reports.paper import load_paper_numbers
-from regbench.reports.polynomial_curves import draw_polynomials
+from regbench.reports.pb_edropout.curves import draw_curves
+from regbench.reports.pb_edropout.masks import draw_masks
+from regbench.reports.pb_edropout.sensitivity import build_sensitivity
+from regbench.reports.pb_edropout.table1 import build_sections, write_table1
 from regbench.reports.sections import Section as BudgetSection
-from regbench.reports.sensitivity import build_sensitivity
+from regbench.reports.settings import BUDGETS, budgets_of
 from regbench.reports.summary import summary, write_summary
-from regbench.reports.table1 import BUDGETS, budgets_of, build_sections, write_table1
 from regbench.reports.tables import to_markdown
 
 PAPER = ROOT / "results" / "paper"

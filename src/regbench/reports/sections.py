@@ -8,8 +8,7 @@ from typing import Any
 
 from regbench.reports.groups import Group, check_same, make_group
 from regbench.reports.methods import DATASETS, dataset_of
-from regbench.reports.settings import image_count, title_settings
-from regbench.reports.table1 import budgets_of
+from regbench.reports.settings import budgets_of, image_count, title_settings
 
 Key = Hashable
 

@@ -6,6 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from regbench.reports.groups import Group
 
+BUDGETS = ("paper", "quick", "smoke")  # fullest first
+
+
+def budgets_of(rows: Iterable[dict]) -> tuple[str, ...]:
+    """The budgets that have rows: paper, quick, smoke, then any other."""
+    found = {row["budget"] for row in rows}
+    return (*(budget for budget in BUDGETS if budget in found), *sorted(found - set(BUDGETS)))
+
 
 def title_settings(rows: Sequence[dict], groups: Iterable[Group], capped: bool = False) -> str:
     """`n = 5, budget quick, device cpu, 5 epochs, 55,000 training images`, for rows that share them.

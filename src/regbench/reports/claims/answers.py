@@ -1,0 +1,96 @@
+"""What the ledger says about one claim, and how its numbers are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from regbench.reports.claims import verdicts
+from regbench.reports.records import DECIMALS, number
+from regbench.reports.settings import devices
+from regbench.reports.tables import EN_DASH, MINUS
+
+UNIT_TEXTS = {
+    "pp": " pp",
+    "%": " %",
+    "ratio": "",
+    "norm": "",
+    "1e-3": " x 1e-3",
+    "probability": "",
+    "times": " times",
+    "rho": "",
+}
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One measured effect for the picture; `claimed` is the paper's, `smallest` what 80 % power would have shown.
+
+    `printed` is what the paper says of it, in words.
+    """
+
+    label: str
+    unit: str
+    direction: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    claimed: float | None = None
+    smallest: float | None = None
+    printed: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The verdict on a claim, in `found` what came out in a few words, in `why` the rule that gave the verdict.
+
+    `runs` says n, budget and device; `details` are lines of the claim's section, `chance` says what chance alone
+    gives, `experiments` name the rows.
+    """
+
+    word: str
+    found: str
+    why: str
+    runs: str = EN_DASH
+    details: tuple[str, ...] = ()
+    chance: str = ""
+    effects: tuple[Effect, ...] = ()
+    experiments: tuple[str, ...] = ()
+
+
+def not_run(why: str, experiments: Sequence[str] = ()) -> Answer:
+    """The answer where there is no training."""
+    return Answer(verdicts.NOT_RUN, "not run", why, experiments=tuple(experiments))
+
+
+def amount(value: float, unit: str, signed: bool = False) -> str:
+    """A value with its unit: `+0.39 pp`, `0.7808 nats`, `0.25`."""
+    return bare(value, unit, signed) + UNIT_TEXTS.get(unit, f" {unit}")
+
+
+def bare(value: float, unit: str, signed: bool = False) -> str:
+    """A value with its unit's decimals, or three significant digits where the unit has none of its own."""
+    if unit in DECIMALS:
+        return number(value, unit, signed)
+    text = f"{value:+.3g}" if signed and value != 0 else f"{value:.3g}"
+    return text.replace("-", MINUS)
+
+
+def interval_text(low: float | None, high: float | None, unit: str) -> str:
+    """` [-0.58, +0.79]`; empty without an interval."""
+    if low is None or high is None:
+        return ""
+    return f" [{bare(low, unit, signed=True)}, {bare(high, unit, signed=True)}]"
+
+
+def runs_text(counts: Sequence[int], budget: str, rows: Sequence[dict]) -> str:
+    """`n = 5, quick, cpu`; n is a range where the cases differ."""
+    low, high = min(counts), max(counts)
+    n = f"n = {low}" if low == high else f"n = {low} to {high}"
+    return f"{n}, {budget}, {' and '.join(devices(rows, 'device'))}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    parts = list(parts)
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -1,0 +1,138 @@
+"""Checks of formulas and worked examples, computed again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import product
+from statistics import fmean
+
+import numpy as np
+
+from regbench.errors import UserError
+from regbench.reports.claims import verdicts
+from regbench.reports.claims.answers import Answer, bare
+from regbench.reports.claims.check_answers import checked
+from regbench.reports.linearity.polynomials import DEGREES, RANGES, SEEDS, gaps
+from regbench.reports.paper import PaperNumber, PaperNumbers
+from regbench.reports.tables import MINUS
+
+
+def crossover(paper: PaperNumbers, rho: float) -> Answer:
+    """Does crossover with the best mask change any bit of the mutated mask?"""
+    bits = list(product((0, 1), repeat=2))
+    kept = [int((1 - rho) * mutated + rho * best >= 0.5) == mutated for mutated, best in bits]
+    found = f"with rho = {rho:g} the rule returns the mutated mask itself in {sum(kept)} of {len(kept)} combinations"
+    return checked(not all(kept), found)
+
+
+def determinant_of_example(paper: PaperNumbers, filter: Sequence[Sequence[float]], height: int, width: int) -> Answer:
+    """Is log |det| of the completed convolution (h-p+1)(w-q+1) log |c11|, and does C_M still convolve?"""
+    kernel = np.array(filter)
+    matrix = _convolution(kernel, height, width, last=False)
+    count = (height - kernel.shape[0] + 1) * (width - kernel.shape[1] + 1)
+    found, formula = np.linalg.det(matrix), kernel[0, 0] ** count
+    text = f"numerically det = {found:.4g}; c11 to the power of {count} is {formula:.4g}"
+    return checked(math.isclose(found, formula, rel_tol=1e-9), text)
+
+
+def completion_is_unique(paper: PaperNumbers, filter: Sequence[Sequence[float]], height: int, width: int) -> Answer:
+    """Does completing the matrix on its other side give the same change in entropy?"""
+    kernel = np.array(filter)
+    matrices = [_convolution(kernel, height, width, last) for last in (False, True)]
+    first, last = (math.log(abs(np.linalg.det(matrix))) for matrix in matrices)
+    corner = kernel[-1, -1]
+    text = (
+        f"completed on one side log |det| = {first:.2f} nats (c11 = {kernel[0, 0]:g}), on the other {abs(last):.2f} "
+        f"nats (c_pq = {corner:g}): which weight counts is a choice"
+    )
+    return checked(math.isclose(first, last, abs_tol=1e-9), text)
+
+
+def determinant_is_positive(paper: PaperNumbers, matrix: Sequence[Sequence[float]]) -> Answer:
+    """Is the determinant of an invertible matrix above 0?"""
+    square = np.array(matrix)
+    dets = [float(np.linalg.det(each)) for each in (square, square[::-1])]
+    text = f"the square part of Example 4 has det {dets[0]:.3g}, with its rows in another order {dets[1]:.3g}"
+    return checked(min(dets) > 0, text.replace("-", MINUS), "The formula takes |det| and is not touched by it.")
+
+
+def log_loss_direction(paper: PaperNumbers) -> Answer:
+    """Does lowering -lambda log |det W|, lambda above 0, lower the change in entropy log |det W|?"""
+    weights = np.array([0.1, 1.0, 10.0])
+    losses = -np.log(weights)
+    falls = bool((np.diff(losses) < 0).all())
+    return checked(not falls, f"at |det W| = 0.1, 1, 10 the loss is 2.3, 0, {MINUS}2.3: lowering it raises log |det W|")
+
+
+def dropout_example(
+    paper: PaperNumbers, values: Sequence[float], mask: Sequence[int], keep: float, table: str
+) -> Answer:
+    """Does m * a / p give the printed vector?"""
+    return _vector(paper, table, [m * a / keep for m, a in zip(mask, values, strict=True)])
+
+
+def dropout_expectation(paper: PaperNumbers, values: Sequence[float], keep: float) -> Answer:
+    """Is the mean over all masks, each with its probability, the value itself?"""
+    means = []
+    for place, value in enumerate(values):
+        total = 0.0
+        for mask in product((0, 1), repeat=len(values)):
+            weight = math.prod(keep if bit else 1 - keep for bit in mask)
+            total += weight * mask[place] * value / keep
+        means.append(total)
+    good = all(math.isclose(a, b) for a, b in zip(means, values, strict=True))
+    return checked(
+        good, f"over all {2 ** len(values)} masks the mean output is {', '.join(f'{mean:g}' for mean in means)}"
+    )
+
+
+def batchnorm_example(paper: PaperNumbers, values: Sequence[float], table: str) -> Answer:
+    """Do mean, variance and normalized values agree with the printed ones?"""
+    array = np.array(values, dtype=float)
+    return _vector(paper, table, [array.mean(), array.var(), *((array - array.mean()) / array.std())])
+
+
+def polynomial_degrees(paper: PaperNumbers) -> Answer:
+    """Does Z rise with the degree of polynomials fitted to noisy samples?"""
+    tests, parts = [], []
+    for reach, words in RANGES.items():
+        found = gaps(reach)
+        means = {degree: fmean(found[seed][degree] for seed in SEEDS) for degree in DEGREES}
+        slopes = {seed: values[max(DEGREES)] - values[min(DEGREES)] for seed, values in found.items()}
+        tests.append(verdicts.one_sample(slopes, 0.0, "greater"))
+        steps = sum(means[degree] > means[degree - 1] for degree in DEGREES[1:])
+        parts.append(
+            f"{words}: mean Z {means[min(DEGREES)]:.2f} at degree {min(DEGREES)}, {means[max(DEGREES)]:.2f} at degree "
+            f"{max(DEGREES)}, rising at {steps} of {len(DEGREES) - 1} steps"
+        )
+    good = all(test.p is not None and test.p < verdicts.ALPHA for test in tests)
+    return checked(good, f"{'; '.join(parts)} ({len(SEEDS)} noise seeds)")
+
+
+def _vector(paper: PaperNumbers, table: str, found: Sequence[float]) -> Answer:
+    printed = [number for number in paper if number.table == table]
+    if len(printed) != len(found):
+        raise UserError(f"{paper.paper}: table={table!r} has {len(printed)} numbers, computed are {len(found)}")
+    good = all(
+        abs(value - cell.value) <= 0.5 * 10 ** -_digits(cell) + 1e-9 for value, cell in zip(found, printed, strict=True)
+    )
+    computed = ", ".join(bare(value, "") for value in found)
+    return checked(good, f"computed {computed}; printed {', '.join(cell.printed for cell in printed)}")
+
+
+def _digits(cell: PaperNumber) -> int:
+    return len(cell.printed.partition(".")[2])
+
+
+def _convolution(kernel: np.ndarray, height: int, width: int, last: bool) -> np.ndarray:
+    """The convolution as a square matrix: as in Example 5, or with the rows of identity before the others (`last`)."""
+    p, q = kernel.shape
+    matrix = np.zeros((height, width, height, width))
+    for i, j in product(range(height), range(width)):
+        top, left = (i - (p - 1), j - (q - 1)) if last else (i, j)
+        if 0 <= top <= height - p and 0 <= left <= width - q:
+            matrix[i, j, top : top + p, left : left + q] = kernel
+        else:
+            matrix[i, j, i, j] = 1.0
+    return matrix.reshape(height * width, height * width)

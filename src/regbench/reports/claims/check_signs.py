@@ -1,0 +1,52 @@
+"""Checks of printed grids of signs: whether pairwise tests agree with each other and with what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from regbench.reports.claims.answers import Answer, listed
+from regbench.reports.claims.check_answers import checked
+from regbench.reports.paper import MIRRORED, PaperNumbers
+
+
+def signs_agree(paper: PaperNumbers, figure: str) -> Answer:
+    """Does the grid of signs contradict itself: is "+" the mirror of "-" everywhere, and the diagonal empty?"""
+    signs = paper.signs(figure)
+    wrong = signs.contradictions()
+    return checked(not wrong, f"{len(wrong)} of its pairs of strengths contradict themselves{_pairs(wrong)}")
+
+
+def signs_inverse(paper: PaperNumbers, figure: str, other: str) -> Answer:
+    """Does each sign of one grid stand with the opposite sign in the other?"""
+    ours, theirs = paper.signs(figure), paper.signs(other)
+    shared = [(a, b) for a in ours.strengths for b in ours.columns if a != b and theirs.sign(a, b) is not None]
+    same = sum(theirs.sign(a, b) == MIRRORED[ours.sign(a, b)] for a, b in shared)
+    return checked(
+        same == len(shared),
+        f"{same} of {len(shared)} signs are inverse; Figure {figure} is of width {ours.width}, Figure {other} of "
+        f"{theirs.width}",
+    )
+
+
+def signs_below(paper: PaperNumbers, figures: Sequence[str]) -> Answer:
+    """How many strengths have a significantly lower value than strength 0?"""
+    parts, lower = [], 0
+    for figure in figures:
+        signs = paper.signs(figure)
+        marks = [signs.sign(strength, 0.0) for strength in signs.strengths if strength != 0]
+        lower += marks.count("-")
+        parts.append(f"Figure {figure}: {marks.count('-')} of {len(marks)} lower, {marks.count('+')} higher")
+    return checked(lower > 0, "; ".join(parts))
+
+
+def widths_on_grid(paper: PaperNumbers, figures: Sequence[str], first: int, last: int, step: int) -> Answer:
+    """Are the widths of the printed tests among the widths that were trained?"""
+    grid = range(first, last + 1, step)
+    widths = {figure: paper.signs(figure).width for figure in figures}
+    off = [f"{figure}: {width}" for figure, width in widths.items() if width not in grid]
+    return checked(not off, f"off the grid {first}, {first + step}, ..., {last}: {listed(off) if off else 'none'}")
+
+
+def _pairs(pairs: Sequence[tuple[float, float]]) -> str:
+    shown = [f"{a:g} and {b:g}" for a, b in pairs[:3]]
+    return f" ({'; '.join(shown)}{'; ...' if len(pairs) > 3 else ''})" if pairs else ""

@@ -1,0 +1,127 @@
+"""Claims that one method has more or less of something than others, answered by pairs of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import fmean
+
+from regbench.reports.claims import verdicts
+from regbench.reports.claims.answers import amount
+from regbench.reports.claims.claims import NAMES, TIMES, Case, Claim, Ledger, Method, PaperEffect, paper_effect
+from regbench.reports.claims.readings import READINGS, Reading
+from regbench.reports.claims.rows import Evidence, check_pair
+from regbench.reports.claims.tests import Measured, Outcome
+from regbench.reports.groups import Group
+from regbench.reports.paper import PaperNumbers
+
+
+def measure_comparison(
+    claim: Claim, ledger: Ledger, evidence: Evidence, papers: Mapping[str, PaperNumbers], budget: str
+) -> Outcome:
+    """Every case of the claim in one budget."""
+    found, missing, gaps = [], [], []
+    for case in ledger.cases(claim):
+        groups = [_group(claim, case, method, evidence, budget) for method in (case.method, case.reference)]
+        lacking = _lacking(case, groups)
+        if lacking:
+            missing.append(lacking)
+            continue
+        measured = _measure(claim, case, groups, papers)
+        if measured.test.n:
+            found.append(measured)
+        else:
+            missing.append(f"{measured.label}: no seed in common")
+        if claim.answer["metric"] == "accuracy":
+            gaps += [_selection_gap(claim, row, case.method) for row in groups[0].done]
+    return Outcome(tuple(found), tuple(missing), fmean(gaps) if gaps else None)
+
+
+def case_label(claim: Claim, case: Case) -> str:
+    """`CIFAR-10, model.width 180: PB-EDropout-Full against Baseline`."""
+    own = set(claim.answer.get("each", {}))
+    settings = [f"{key.rsplit('.', 1)[-1]} {value}" for key, value in case.settings if key in own]
+    name = NAMES.get(case.dataset, case.dataset)
+    return f"{', '.join([name, *settings])}: {case.method.label} against {case.reference.label}"
+
+
+def _group(claim: Claim, case: Case, method: Method, evidence: Evidence, budget: str) -> Group | None:
+    selector = {"dataset.name": case.dataset, **dict(case.settings), **method.where}
+    name = f"claim {claim.id}, {method.label}"
+    return evidence.group(claim.answer["experiment"], {**selector, "budget": budget}, name)
+
+
+def _lacking(case: Case, groups: list[Group | None]) -> str:
+    """Why a case cannot be measured; empty where it can."""
+    name = NAMES.get(case.dataset, case.dataset)
+    for method, group in zip((case.method, case.reference), groups, strict=True):
+        if group is None:
+            return f"{name}: {method.label} not run"
+        if group.failed:
+            return f"{name}: {method.label}: {group.failure}"
+    return ""
+
+
+def _measure(claim: Claim, case: Case, groups: list[Group], papers: Mapping[str, PaperNumbers]) -> Measured:
+    answer, label = claim.answer, case_label(claim, case)
+    check_pair(groups, [{**dict(case.settings), **m.where} for m in (case.method, case.reference)], f"claim {claim.id}")
+    reading = READINGS[answer["metric"]]
+    reading = reading.against(groups[1]) if reading.against else reading
+    ours, theirs = (
+        group.per_seed(lambda row, method=method: reading.read(row, answer["protocol"], mode_of(claim, method)))
+        for group, method in zip(groups, (case.method, case.reference), strict=True)
+    )
+    printed = paper_effect(claim, case, reading.difference, papers)
+    test = _test(claim, ours, theirs, _claimed(printed, theirs, answer["direction"]))
+    bounds = tuple(_any_bound(claim, reading, group) for group in groups)
+    return Measured(
+        label,
+        reading.difference,
+        verdicts.bounded(test, *bounds),
+        (tuple(ours.values()), tuple(theirs.values())),
+        tuple(row for group in groups for row in group.done),
+        reading.unit,
+        bounds,
+        _printed(printed, test.claimed, reading.difference),
+    )
+
+
+def mode_of(claim: Claim, method: Method) -> str:
+    """The evaluation mode in which a method is read."""
+    return claim.answer.get("mode", method.mode)
+
+
+def _test(claim: Claim, ours: Mapping[int, float], theirs: Mapping[int, float], claimed: float | None) -> verdicts.Test:
+    answer = claim.answer
+    if answer.get("paired", True):
+        test = verdicts.paired(ours, theirs, answer["direction"], claimed)
+    else:
+        test = verdicts.independent(list(ours.values()), list(theirs.values()), answer["direction"], claimed)
+    return verdicts.no_difference(test, answer["margin"]) if "margin" in answer else test
+
+
+def _claimed(printed: PaperEffect | None, theirs: Mapping[int, float], direction: str) -> float | None:
+    """The paper's effect as a difference; a factor is taken of what the reference has here."""
+    if printed is None or printed.unit != TIMES:
+        return printed.value if printed else None
+    factor = printed.value if direction == "greater" else 1 / printed.value
+    return (factor - 1) * fmean(theirs.values())
+
+
+def _printed(printed: PaperEffect | None, claimed: float | None, unit: str) -> str:
+    """`+0.39 pp (n not stated)`; of a factor also what it would be here."""
+    if printed is None:
+        return ""
+    stated = "n not stated" if printed.n is None else f"n = {printed.n}"
+    if printed.unit == TIMES:
+        return f"{printed.value:g} times ({stated}), {amount(claimed, unit, True)} here"
+    return f"{amount(printed.value, unit, True)} ({stated})"
+
+
+def _any_bound(claim: Claim, reading: Reading, group: Group) -> bool:
+    return any(reading.is_bound(row, claim.answer["protocol"]) for row in group.done)
+
+
+def _selection_gap(claim: Claim, row: dict, method: Method) -> float:
+    """What choosing the epoch on the test split adds to the accuracy of a training, in pp."""
+    mode, reading = mode_of(claim, method), READINGS["accuracy"]
+    return reading.read(row, "paper", mode) - reading.read(row, "held-out", mode)

@@ -1,0 +1,180 @@
+"""Findings of the entropy paper's Table 1: the best of several strengths against one baseline, beside chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from statistics import fmean
+
+from regbench.reports import stats
+from regbench.reports.claims import verdicts
+from regbench.reports.claims.answers import Answer, Effect, amount, bare, interval_text, listed, not_run, runs_text
+from regbench.reports.claims.finding import Context
+from regbench.reports.claims.rows import Evidence
+from regbench.reports.entropy.cnn_gains import ALPHA, GAINS, Result, results
+from regbench.reports.entropy.cnn_groups import (
+    ARCHITECTURES,
+    SEEDS_APART,
+    check_rows,
+    null_lines,
+    placement_of,
+    strength_lines,
+)
+from regbench.reports.methods import DATASETS
+from regbench.reports.records import p_text
+
+GAIN = GAINS["held-out"]
+EXPERIMENT = "entropy-table1"
+
+
+def best_strength_gain(context: Context, dataset: str, placement: str, architecture: str) -> Answer:
+    """The gain of the best strength over its baseline, allowing for the choice (Table 1 of the entropy paper)."""
+    budget, found, _ = _lines(context.evidence, dataset, placement)
+    result = next((each for each in found if each.line.architecture == architecture), None)
+    if result is None or not result.chosen:
+        return not_run(f"no row of {architecture} on {DATASETS[dataset]} with the penalty", [EXPERIMENT])
+    record, choice = result.records[GAIN], result.chosen["held-out"]
+    if record.comparison is None:
+        return not_run("; ".join(record.notes), [EXPERIMENT])
+    printed = context.paper.find("1", architecture, "Mean Delta Val. Acc.") if placement == "first" else None
+    test = _gain_test(result, 100 * printed.value if printed else None)
+    tests = [_gain_test(each, None) for each in found if each.chosen and each.records[GAIN].comparison]
+    opposite = stats.holm([each.p_opposite for each in tests])
+    place = [each.line.architecture for each in found if each.chosen].index(architecture)
+    word = verdicts.judge([test], choice.p_holm, opposite[place])
+    groups, theirs = [result.line.baseline, *result.line.choices.values()], result.records[GAINS["paper"]]
+    text = bare(record.mean, "pp", True) + interval_text(record.low, record.high, "pp") + " pp"
+    claimed = f"; the paper's {amount(test.claimed, 'pp', True)}" if printed else ""
+    details = (
+        f"Best of {len(result.line.choices)} strengths, chosen on held-out images: lambda {choice.name}; gain {text}"
+        f"{claimed}.",
+        f"By the paper's protocol (best on the test split): lambda {result.chosen['paper'].name}, "
+        f"{amount(theirs.mean, 'pp', True)}, uncorrected {p_text(theirs.p)}.",
+    )
+    return Answer(
+        word,
+        text,
+        f"Dunnett's test of the chosen of {len(result.line.choices)} strengths {p_text(choice.p)}, after Holm over "
+        f"{len(tests)} architectures {p_text(choice.p_holm)}{_short(word, test, 'pp')}",
+        runs_text([test.n], budget, [row for group in groups for row in group.done]),
+        details,
+        _null_text(_null_results(context.evidence, dataset, budget), architecture),
+        (_effect("", "pp", test, f"{amount(test.claimed, 'pp', True)} (n = {printed.n})" if printed else ""),),
+        (EXPERIMENT,),
+    )
+
+
+def every_line_gains(context: Context, dataset: str, placement: str) -> Answer:
+    """Does the best strength gain in every architecture, allowing for the choice?"""
+    budget, found, rows = _lines(context.evidence, dataset, placement)
+    done = [each for each in found if each.chosen and each.records[GAIN].comparison]
+    if not done:
+        return not_run(f"no row on {DATASETS[dataset]} with the penalty", [EXPERIMENT])
+    low = sum(each.chosen["held-out"].p_holm is not None and each.chosen["held-out"].p_holm < ALPHA for each in done)
+    tests = [_gain_test(each, None) for each in done]
+    p = [each.chosen["held-out"].p_holm for each in done]
+    opposite = verdicts.claim_p(tests)[1]
+    complete = len(done) == len(ARCHITECTURES)
+    word = verdicts.judge(tests, None if None in p else max(p), opposite, complete)
+    missing = [each.line.architecture for each in found if each not in done]
+    gains = [each.records[GAIN].mean for each in done]
+    return Answer(
+        word,
+        f"{low} of {len(done)} architectures gain; mean {amount(fmean(gains), 'pp', True)}"
+        + (f"; {len(missing)} not run" if missing else ""),
+        "every architecture must gain, allowing for the best of its strengths"
+        + (f"; not run: {listed(missing)}" if missing else ""),
+        runs_text([test.n for test in tests], budget, [row for row in rows if placement_of(row) == placement]),
+        tuple(f"{each.line.architecture}: {amount(each.records[GAIN].mean, 'pp', True)}" for each in done),
+        _null_text(_null_results(context.evidence, dataset, budget), None),
+        experiments=(EXPERIMENT,),
+    )
+
+
+def no_line_gains(context: Context, dataset: str, placement: str, either_way: bool = False) -> Answer:
+    """Is there no gain (`either_way`: no difference) in any architecture, of the size of the paper's smallest gain?"""
+    budget, found, rows = _lines(context.evidence, dataset, placement)
+    done = [each for each in found if each.chosen and each.records[GAIN].comparison]
+    if not done:
+        return not_run(f"no row on {DATASETS[dataset]} with the penalty at placement {placement}", [EXPERIMENT])
+    margin = 100 * min(n.value for n in context.paper if (n.table, n.column) == ("1", "Mean Delta Val. Acc."))
+    exclude = verdicts.no_difference if either_way else verdicts.no_gain
+    tests = [exclude(_gain_test(each, None), margin) for each in done]
+    p, opposite = verdicts.claim_p(tests)
+    # Of a network of one block the first convolution is all of them: it belongs to the other placement.
+    wanted = [each.line for each in found if placement == "first" or each.line.depth > 1]
+    missing = [line.architecture for line in wanted if line not in [each.line for each in done]]
+    word = verdicts.judge(tests, p, opposite, not missing)
+    parts = [
+        f"{each.line.architecture} {amount(each.records[GAIN].mean, 'pp', True)}"
+        + interval_text(each.records[GAIN].low, each.records[GAIN].high, "pp")
+        for each in done
+    ]
+    return Answer(
+        word,
+        "; ".join(parts) + " (best strength)",
+        f"test against the paper's smallest gain, {amount(margin, 'pp')}: {p_text(p)}; test of a "
+        f"{'difference' if either_way else 'gain'}: {p_text(opposite)}"
+        + (f"; not run: {listed(missing)}" if missing else ""),
+        runs_text([test.n for test in tests], budget, [row for row in rows if placement_of(row) == placement]),
+        experiments=(EXPERIMENT,),
+    )
+
+
+@cache
+def _lines(evidence: Evidence, dataset: str, placement: str) -> tuple[str, list[Result], list[dict]]:
+    """The budget, the results of every architecture and the rows of that data set."""
+    for budget in evidence.budgets(EXPERIMENT):
+        rows = evidence.rows(EXPERIMENT, budget)
+        check_rows(rows)
+        rows = [row for row in rows if row["config"]["dataset"]["name"] == dataset]
+        used = [
+            r for r in rows if (placement_of(r) is None and r["seed"] < SEEDS_APART) or placement_of(r) == placement
+        ]
+        if any(placement_of(row) == placement for row in used):
+            return budget, results(strength_lines(used, placement), "lambda"), rows
+    return "", [], []
+
+
+def _gain_test(result: Result, claimed: float | None) -> verdicts.Test:
+    """The gain's interval and spread; its p in the claimed direction is Dunnett's, which allows for the choice."""
+    found, p = result.records[GAIN].comparison, result.records[GAIN].p
+    return verdicts.Test(found, "greater", result.chosen["held-out"].p, None if p is None else 1 - p, claimed)
+
+
+@cache
+def _null_results(evidence: Evidence, dataset: str, budget: str) -> list[Result]:
+    """The results of the trainings without penalty that stand in for the strengths."""
+    rows = evidence.select(EXPERIMENT, {"dataset.name": dataset, "budget": budget, "regularizer.name": "none"})
+    return results(null_lines(rows), "null group") if any(row["seed"] >= SEEDS_APART for row in rows) else []
+
+
+def _null_text(null: Sequence[Result], architecture: str | None) -> str:
+    """What the same choice gains among groups of trainings that all have no penalty."""
+    found = [each for each in null if each.chosen and architecture in (None, each.line.architecture)]
+    parts = [
+        f"{each.line.architecture}: best of {len(each.line.choices)} groups without penalty {_gain_text(each)}"
+        for each in found
+        if each.records[GAIN].mean is not None
+    ]
+    return f"Null control: {'; '.join(parts)}." if parts else "The null control of this line was not run."
+
+
+def _gain_text(result: Result) -> str:
+    record = result.records[GAIN]
+    return amount(record.mean, "pp", True) + interval_text(record.low, record.high, "pp")
+
+
+def _short(word: str, test: verdicts.Test, unit: str) -> str:
+    if word == verdicts.SMALLER:
+        return f"; the interval excludes the paper's {amount(test.claimed, unit, True)}"
+    if word != verdicts.INCONCLUSIVE or test.smallest is None:
+        return ""
+    return f"; smallest effect at 80 % power {amount(test.smallest, unit)}"
+
+
+def _effect(label: str, unit: str, test: verdicts.Test, printed: str) -> Effect:
+    low, high = test.interval or (None, None)
+    return Effect(
+        label, unit, test.direction, test.comparison.difference, low, high, test.claimed, test.smallest, printed
+    )

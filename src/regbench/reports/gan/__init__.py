@@ -1,0 +1,1 @@
+"""Adaptive dropout for GANs: Table 1, stability, claims, curves and samples."""

@@ -1,0 +1,1 @@
+"""The handout on dropout and batch norm: table, curves."""

@@ -1,0 +1,1 @@
+"""The linearity essay: additivity gap by strength, trends, polynomials."""

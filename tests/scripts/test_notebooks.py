@@ -1,0 +1,63 @@
+"""The notebooks run from start to end on committed rows, and are stored without output."""
+
+import importlib.util
+import json
+
+import nbformat
+import pytest
+
+from regbench.errors import UserError
+from regbench.paths import ROOT
+from regbench.reports.figures import draw
+from regbench.reports.store import Store
+
+spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "scripts" / "run_notebooks.py")
+run_notebooks = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(run_notebooks)
+
+#: notebook -> experiment and the one dataset whose rows it is given here
+DRAWN = {
+    "pb_edropout": ("table1", "digits"),
+    "entropy_guidance": ("entropy-figures", "cifar10"),
+    "adaptive_dropout_gan": ("gan-table1", "mnist"),
+    "linearity_essay": ("linearity", "digits"),
+    "dropout_batchnorm_handout": ("handout", "digits"),
+}
+
+
+def rows_of(dataset, folder):
+    """A results folder with the committed rows of one dataset."""
+    (folder / "runs").mkdir(parents=True)
+    for path in (ROOT / "results" / "runs").glob("*.jsonl"):
+        lines = path.read_text().splitlines()
+        kept = [line for line in lines if json.loads(line)["config"]["dataset"]["name"] == dataset]
+        (folder / "runs" / path.name).write_text("".join(f"{line}\n" for line in kept))
+    return folder
+
+
+def test_every_notebook_is_known_and_stored_without_output():
+    assert {path.stem for path in run_notebooks.chosen([])} == set(DRAWN)
+    for path in run_notebooks.chosen([]):
+        cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+        assert cells and all(cell.outputs == [] and cell.execution_count is None for cell in cells), path
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_notebook_draws_its_figures_from_rows(name, tmp_path):
+    experiment, dataset = DRAWN[name]
+    folder = rows_of(dataset, tmp_path / "results")
+    (path,) = run_notebooks.chosen([name])
+    before = path.read_text()
+    notebook = run_notebooks.run(path, folder)
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    shown = [output for output in outputs if "image/png" in output.get("data", {})]
+    drawn = list((folder / "figures").glob("*.png"))
+    assert drawn and len(shown) == len(drawn) and path.read_text() == before
+
+
+def test_an_unknown_notebook_and_an_experiment_without_rows_are_named(tmp_path):
+    with pytest.raises(UserError, match="notebook=nope is not known: allowed are adaptive_dropout_gan"):
+        run_notebooks.chosen(["nope"])
+    assert Store(tmp_path).rows() == []
+    with pytest.raises(UserError, match="experiment=handout has no rows yet"):
+        draw("handout", tmp_path)
