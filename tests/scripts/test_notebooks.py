@@ -15,13 +15,13 @@ spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "scripts" 
 run_notebooks = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(run_notebooks)
 
-#: notebook -> experiment and the one dataset whose rows it is given here
+#: notebook -> the one dataset whose rows it is given here
 DRAWN = {
-    "pb_edropout": ("table1", "digits"),
-    "entropy_guidance": ("entropy-figures", "cifar10"),
-    "adaptive_dropout_gan": ("gan-table1", "mnist"),
-    "linearity_essay": ("linearity", "digits"),
-    "dropout_batchnorm_handout": ("handout", "digits"),
+    "pb_edropout": "digits",
+    "entropy_guidance": "cifar10",
+    "adaptive_dropout_gan": "mnist",
+    "linearity_essay": "digits",
+    "dropout_batchnorm_handout": "digits",
 }
 
 
@@ -44,8 +44,7 @@ def test_every_notebook_is_known_and_stored_without_output():
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_notebook_draws_its_figures_from_rows(name, tmp_path):
-    experiment, dataset = DRAWN[name]
-    folder = rows_of(dataset, tmp_path / "results")
+    folder = rows_of(DRAWN[name], tmp_path / "results")
     (path,) = run_notebooks.chosen([name])
     before = path.read_text()
     notebook = run_notebooks.run(path, folder)
