@@ -14,7 +14,8 @@ Ambiguities and the choice made
 Deviations
     None: torch's and torchvision's own layers do the work. All three rescale by 1 / (1 - p); PB-EDropout does not.
 Evidence
-    results/tables/table1.md.
+    results/tables/table1.md, results/tables/handout.md, results/tables/linearity.md;
+    results/REPORT.md#ho-dropout-overfitting, results/REPORT.md#lin-dropout.
 """
 
 import torch

@@ -14,7 +14,7 @@ Deviations
     The penalty is added to the loss, as the essay says. With Adam this is not the same as weight decay in its
     decoupled form (AdamW).
 Evidence
-    None yet.
+    results/tables/linearity.md; results/REPORT.md#lin-dropout has L1 and L2 beside dropout.
 """
 
 import torch

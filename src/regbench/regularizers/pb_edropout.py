@@ -35,7 +35,9 @@ Deviations
     * Under DistributedDataParallel with its default of broadcasting buffers, G and the averaged masks are those of
       the first process's share of each batch.
 Evidence
-    results/tables/table1.md, results/tables/sensitivity.md. `random_patch` is the control: the same K, no energy.
+    results/tables/table1.md, results/tables/sensitivity.md; results/REPORT.md#pb-full-cifar10,
+    results/REPORT.md#pb-energy-cifar10: no gain seen so far at the quick budget.
+    `random_patch` is the control: the same K, no energy.
 """
 
 import math

@@ -1,0 +1,37 @@
+"""The method cards: complete, and their evidence is there."""
+
+import importlib
+import re
+
+import pytest
+import yaml
+
+from regbench import regularizers
+from regbench.paths import ROOT
+
+PARTS = ("Paper", "Formula", "Where", "Paper settings", "Ambiguities and the choice made", "Deviations", "Evidence")
+WITHOUT = ("base", "combined")  # what a regularizer is, and several at once: no method of their own
+CARDS = sorted(
+    {getattr(regularizers, name).__module__ for name in regularizers.__all__}
+    - {f"regbench.regularizers.{name}" for name in WITHOUT}
+)
+
+
+def card(module):
+    return importlib.import_module(module).__doc__
+
+
+@pytest.mark.parametrize("module", CARDS)
+def test_a_card_has_every_part_in_order(module):
+    found = [line for line in card(module).splitlines() if line in PARTS]
+    assert found == list(PARTS)
+
+
+@pytest.mark.parametrize("module", CARDS)
+def test_the_evidence_of_a_card_is_a_table_and_a_claim(module):
+    evidence = card(module).split("Evidence\n")[1]
+    tables = re.findall(r"results/tables/[\w-]+\.md", evidence)
+    assert tables and all((ROOT / table).exists() for table in tables)
+    claims = re.findall(r"results/REPORT\.md#([\w-]+)", evidence)
+    known = {claim["id"] for claim in yaml.safe_load((ROOT / "results" / "claims.yaml").read_text())["claims"]}
+    assert claims and set(claims) <= known
