@@ -206,7 +206,8 @@ def _why(judged: Judged) -> str:
     family = f"Holm over {judged.family} claim{'s' * (judged.family != 1)}"
     short = [each for each in tests if each.falls_short]
     if judged.word == verdicts.SUPPORTED:
-        also = "; smaller than the paper's effect, which the interval excludes" if short else ""
+        cases = f" in {len(short)} of {len(tests)} cases" if len(tests) > 1 else ""
+        also = f"; smaller than the paper's effect{cases}, which the interval excludes" if short else ""
         return f"{p_text(judged.p)} in the claimed direction ({family}){also}"
     if judged.word == verdicts.CONTRADICTED:
         return f"{p_text(judged.p_opposite)} in the opposite direction ({family})"

@@ -26,11 +26,13 @@ BOLD = (verdicts.SUPPORTED, verdicts.CONTRADICTED, verdicts.SMALLER, verdicts.IN
 RULES = f"""## How to read this
 
 - *{verdicts.SUPPORTED}*: the one-sided test in the claimed direction, paired by seed, gives p < {verdicts.ALPHA:g}
-  after Holm's correction over the claims of one table, with {verdicts.ENOUGH} seeds or more.
+  after Holm's correction over a family, the claims of one kind in one of a paper's tables (a section names its size),
+  with {verdicts.ENOUGH} seeds or more. It says that what was claimed is seen, not why: the claims beside it ask that.
   *{verdicts.CONTRADICTED}*: the same in the opposite direction. *{verdicts.SMALLER}*: neither, and the 95 % interval
   excludes the paper's effect. *{verdicts.INCONCLUSIVE}*: none of these; its section says the smallest effect that such
   runs would find with 80 % power.
-- A claim of several cases is supported where every case is, and contradicted where any is. A claim of no difference is
+- A claim of several cases is supported where every case is, contradicted where any is, and *{verdicts.SMALLER}* where
+  the interval of any excludes the paper's effect. A claim of no difference is
   supported where the runs exclude a difference of the size that the paper calls a gain elsewhere.
 - *{verdicts.CONSISTENT}*, *{verdicts.INCONSISTENT}*: what answers is no training but the document's own numbers or
   formulas, or published weights, computed again: they bear the claim out or they do not. *{verdicts.NOT_RUN}*: there is
@@ -43,6 +45,10 @@ RULES = f"""## How to read this
 - **Budget `quick` is no reproduction**: it trains for less, and on fewer images, than a comparison with a paper's
   numbers needs. A verdict holds for the setting that was run. *{verdicts.SMALLER}* at `quick` says that the paper's
   effect is not there in that setting; it may be there in the paper's own, which the paper does not describe in full.
+- Words: `±` is half a 95 % interval; `>` a value that the cap on epochs cut off; pp percentage points; nats the unit of
+  cross entropy; lambda a penalty's weight and eps the small number in its denominator; FID and IS the distance to real
+  images and the score of generated ones (lower and higher is better); Z the additivity gap, 0 for a linear network;
+  Dunnett's test compares the best of several with one control; K the patches kept, S the masks drawn, rho the mutation.
 - Chance: one training a cell, the best of many, and epochs chosen on the test split all favour whoever chooses. The
   sections say what that alone gives.
 """
@@ -96,7 +102,7 @@ def report_text(
     picture = f"![Measured effects with 95 % intervals, claim by claim](figures/{FIGURE})\n"
     parts = [
         f"# Do these regularizers help? {_documents(ledger).capitalize()}, answered claim by claim\n",
-        _summary(ledger, answers),
+        _summary(ledger, answers, rows),
         _table(main, ledger, answers, with_document=True),
         f"The main claims; all {len(ledger.claims)} are below, by document. {_chances(ledger)}\n",
         *([picture] if drawable else []),
@@ -117,10 +123,29 @@ def says(claim: Claim, answer: Answer) -> str:
     return listed(printed) if printed else f'"{_plain(claim.quote)}"'
 
 
-def _summary(ledger: Ledger, answers: Mapping[str, Answer]) -> str:
+KINDS = {
+    "answered by trainings": (verdicts.SUPPORTED, verdicts.CONTRADICTED, verdicts.SMALLER, verdicts.INCONCLUSIVE),
+    "answered by computing a document's own numbers or formulas again": (verdicts.CONSISTENT, verdicts.INCONSISTENT),
+    "unanswered": (verdicts.NOT_RUN, verdicts.NOT_TESTABLE),
+}
+
+
+def _summary(ledger: Ledger, answers: Mapping[str, Answer], rows: Mapping[str, Sequence[dict]]) -> str:
+    """The tally by how claims are answered, and what kind of trainings stand behind it."""
     words = Counter(answer.word for answer in answers.values())
-    found = [f"{words[word]} {word}" for word in verdicts.WORDS if words[word]]
-    return f"{len(ledger.claims)} claims of {_documents(ledger)}: {listed(found)}.\n"
+    lines = [f"{len(ledger.claims)} claims of {_documents(ledger)}:\n"]
+    for kind, of_kind in KINDS.items():
+        found = [f"{words[word]} {word}" for word in of_kind if words[word]]
+        if found:
+            lines.append(f"- {kind}: {listed(found)};")
+    lines[-1] = lines[-1].removesuffix(";") + "."
+    ran = [row for found in rows.values() for row in found if row["budget"] in BUDGETS]
+    if ran and {row["budget"] for row in ran} == {"quick"}:
+        where = listed(devices(ran, "device"))
+        lines.append(
+            f"\nAll trainings so far are of budget `quick` on {where}: **none is a reproduction** of a paper's."
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _documents(ledger: Ledger) -> str:
@@ -199,7 +224,7 @@ def _entry(claim: Claim, answer: Answer, papers: Mapping[str, PaperNumbers]) -> 
     elif answer.runs != EN_DASH:
         lines.append(f"- Read: {answer.runs}.")
     lines += [f"  - {detail}" for detail in answer.details]
-    chance = chance_text(claim, answer, papers)
+    chance = None if answer.word == verdicts.NOT_RUN else chance_text(claim, answer, papers)
     if chance:
         lines.append(f"- Chance alone: {chance}")
     if claim.note:
