@@ -1,6 +1,6 @@
 """A small ledger on frozen rows, and the writer of its golden report.
 
-python tests/reports/claims_factory.py     # rewrite tests/reports/golden/REPORT.md after a change that is meant
+python -m tests.reports.claims_factory     # rewrite tests/reports/golden/REPORT.md after a change that is meant
 """
 
 from pathlib import Path

@@ -23,11 +23,11 @@ Deviations
     float32 (and one of about e^-139 / eps^2 in exact arithmetic); `gradient_norm` is measured: a run says so itself.
 Evidence
     results/tables/entropy-figures.md (autoencoders), results/tables/entropy-table1.md (small CNNs),
-    results/tables/entropy-map-vgg16.md; results/REPORT.md#eg-faster, results/REPORT.md#eg-t1-all. The dense
-    reciprocal of a layer of 60 or more units is a constant as long as its determinant underflows: trainings then stop early just where that constant alone stops them
-    (`ConstantPenalty`), and reach a fixed error no sooner. With MNIST the square part of a narrow layer looks at the
-    blank upper border: any of the first 20 pixels is lit in fewer than 0.01 % of the training images, of the first
-    60 in 0.4 %, of the first 100 in 13 %, of the first 180 in 79 %.
+    results/tables/entropy-map-vgg16.md; results/REPORT.md#eg-faster, results/REPORT.md#eg-t1-all. The dense reciprocal
+    of a layer of 60 or more units is a constant as long as its determinant underflows: trainings then stop early just
+    where that constant alone stops them (`ConstantPenalty`), and reach a fixed error no sooner. With MNIST the square
+    part of a narrow layer looks at the blank upper border: any of the first 20 pixels is lit in fewer than 0.01 % of
+    the training images, of the first 60 in 0.4 %, of the first 100 in 13 %, of the first 180 in 79 %.
 """
 
 import math

@@ -142,9 +142,7 @@ def _summary(ledger: Ledger, answers: Mapping[str, Answer], rows: Mapping[str, S
     ran = [row for found in rows.values() for row in found if row["budget"] in BUDGETS]
     if ran and {row["budget"] for row in ran} == {"quick"}:
         where = listed(devices(ran, "device"))
-        lines.append(
-            f"\nAll trainings so far are of budget `quick` on {where}: **none is a reproduction** of a paper's."
-        )
+        lines.append(f"\nAll trainings so far are of budget `quick` on {where}: **none is a reproduction**.")
     return "\n".join(lines) + "\n"
 
 
