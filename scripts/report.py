@@ -112,7 +112,7 @@ def check(store: Store, results: Path) -> int:
             rebuilt = publish(experiment, rows, Path(folder), pictures=False) if rows else []
             pairs = [(path, standing_file(path.relative_to(folder), results)) for path in rebuilt]
             # Rows may serve an experiment whose tables nobody has asked for yet.
-            if any(standing.exists() for _, standing in pairs if standing != ROOT / "README.md"):
+            if any(standing.exists() for _, standing in pairs if standing.name != "README.md"):
                 different += differing(pairs)
         if (results / REPORT).exists() or results.resolve() == ROOT / "results":
             rebuilt = report(stored, results, Path(folder), pictures=False)
