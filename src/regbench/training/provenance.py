@@ -22,8 +22,13 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "device": device.type,
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
-        "command": " ".join([sys.argv[0].rsplit("/", 1)[-1], *sys.argv[1:]]),
+        "command": command(sys.argv),
     }
+
+
+def command(words: list[str]) -> str:
+    """The command line, without where this machine keeps its files."""
+    return " ".join([words[0].rsplit("/", 1)[-1], *(word for word in words[1:] if not word.startswith("paths."))])
 
 
 def device_name(device: torch.device) -> str:
