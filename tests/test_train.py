@@ -20,7 +20,7 @@ from regbench.locks import lock
 from regbench.paths import ROOT
 from regbench.reports.store import Store
 from regbench.train import MembersFailed, train
-from regbench.training.provenance import command
+from regbench.training import provenance
 
 SMOKE = ["budget=smoke", "budget.epochs=3", "tracking=off", "progress=false", "threads=1"]
 
@@ -384,4 +384,4 @@ def test_a_row_is_plain_json_with_its_config(tmp_path):
 
 def test_the_command_of_a_row_names_no_folder_of_the_machine():
     words = ["/home/me/regbench/train.py", "-m", "dataset=mnist", "paths.results=/home/me/rows", "seeds=[0]"]
-    assert command(words) == "train.py -m dataset=mnist seeds=[0]"
+    assert provenance.command(words) == "train.py -m dataset=mnist seeds=[0]"
