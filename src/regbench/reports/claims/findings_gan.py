@@ -18,8 +18,8 @@ from regbench.reports.gan.claims import CLAIMS, SPEED, Tested, tested
 from regbench.reports.gan.claims import verdicts as gan_verdicts
 from regbench.reports.gan.methods import AGNN, BASELINES, FIXED
 from regbench.reports.gan.methods import DATASETS as GAN_DATASETS
+from regbench.reports.gan.readings import has_collapsed, has_diverged
 from regbench.reports.gan.sections import Section, gan_sections
-from regbench.reports.readings import has_collapsed, has_diverged
 from regbench.reports.records import p_text
 from regbench.reports.tables import EN_DASH
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from regbench.reports import stats
 from regbench.reports.gan.methods import AGNN, BASELINES, FIXED, GanMethod
+from regbench.reports.gan.readings import capped_epochs_to, epochs_to, score
 from regbench.reports.gan.sections import Section
 from regbench.reports.groups import Group
-from regbench.reports.readings import capped_epochs_to, epochs_to, score
 from regbench.reports.records import Record, compared, corrected, number, p_text
 
 ALPHA = 0.05

@@ -12,9 +12,9 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from regbench.errors import UserError
 from regbench.reports import stats
 from regbench.reports.gan.methods import AGNN, DCGAN, FIXED, METHODS, PAPER_METHODS, SNGAN, WGAN_GP, Variant
+from regbench.reports.gan.readings import LOSSES, fids, rates_in, trace
 from regbench.reports.gan.sections import Section
 from regbench.reports.groups import Group
-from regbench.reports.readings import LOSSES, fids, rates_in, trace
 from regbench.reports.style import LineStyle, draw_mean, new_figure, save
 
 #: model -> the column of its losses

@@ -16,8 +16,8 @@ from regbench.reports.gan.methods import (
     settings_of,
     standard_settings,
 )
+from regbench.reports.gan.readings import COLLAPSED_CLASSES, COLLAPSED_DIVERSITY, DIVERGED_FACTOR
 from regbench.reports.gan.sections import Section
-from regbench.reports.readings import COLLAPSED_CLASSES, COLLAPSED_DIVERSITY, DIVERGED_FACTOR
 from regbench.reports.records import Record, number
 from regbench.reports.tables import EN_DASH
 

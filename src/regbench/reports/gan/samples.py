@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from regbench.errors import UserError
 from regbench.reports.arrays import stored_array
 from regbench.reports.gan.methods import Variant
+from regbench.reports.gan.readings import fids
 from regbench.reports.gan.sections import Section
 from regbench.reports.groups import Group
-from regbench.reports.readings import fids
 from regbench.reports.style import new_figure, save
 
 ARTIFACT = "samples"

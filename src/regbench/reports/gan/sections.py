@@ -17,8 +17,9 @@ from regbench.reports.gan.methods import (
     standard_settings,
     variant_of,
 )
+from regbench.reports.gan.readings import last_step, reachable_fid
 from regbench.reports.groups import Group, check_same, make_group
-from regbench.reports.readings import last, last_step, reachable_fid
+from regbench.reports.readings import last
 from regbench.reports.settings import title_settings
 
 #: the settings that tell the lines of a table apart; their names say how

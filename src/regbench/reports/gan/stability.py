@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterable
 from statistics import median
 
 from regbench.reports.gan.methods import Variant
-from regbench.reports.gan.sections import Section
-from regbench.reports.groups import Group
-from regbench.reports.readings import (
+from regbench.reports.gan.readings import (
     COLLAPSED_CLASSES,
     COLLAPSED_DIVERSITY,
     DIVERGED_FACTOR,
@@ -17,8 +15,10 @@ from regbench.reports.readings import (
     gradient_norm,
     has_collapsed,
     has_diverged,
-    last,
 )
+from regbench.reports.gan.sections import Section
+from regbench.reports.groups import Group
+from regbench.reports.readings import last
 from regbench.reports.records import count_cell
 from regbench.reports.tables import Cell, Table
 

@@ -25,18 +25,13 @@ from regbench.reports.gan.notes import (
     speed_note,
     variants_note,
 )
+from regbench.reports.gan.readings import capped_epochs_to, epochs_to, final_rate, score
 from regbench.reports.gan.sections import Section, gan_sections
 from regbench.reports.gan.stability import collapsed_cell, diverged_cell, stability_table
 from regbench.reports.groups import Group
 from regbench.reports.notes import images_note, page
 from regbench.reports.paper import PaperNumbers
-from regbench.reports.readings import (
-    capped_epochs_to,
-    epochs_to,
-    final_rate,
-    last,
-    score,
-)
+from regbench.reports.readings import last
 from regbench.reports.records import Record, cell, count_cell, measured, number
 from regbench.reports.settings import budgets_of
 from regbench.reports.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_tex, write_texts
