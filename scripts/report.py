@@ -13,6 +13,7 @@ import filecmp
 import gc
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from regbench.code_version import code_version
@@ -46,13 +47,13 @@ def main() -> int:
         if args.check:
             return check(store, args.results)
         stored = store.rows()
-        for experiment in args.experiments or PUBLISHERS:
-            rows = experiment_rows(experiment, stored)
+        found = {experiment: experiment_rows(experiment, stored) for experiment in args.experiments or PUBLISHERS}
+        for experiment, rows in found.items():
             if rows or args.experiments:
                 for path in publish(experiment, rows, args.results):
                     print(f"wrote {path}")
         if not args.experiments:
-            for path in report(stored, args.results):
+            for path in report(found, budgets_of(stored), args.results):
                 print(f"wrote {path}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -60,11 +61,21 @@ def main() -> int:
     return 0
 
 
-def report(stored: list[dict], results: Path, folder: Path | None = None, pictures: bool = True) -> list[Path]:
-    """Write the report on all claims; the claims and the papers' numbers are this repository's."""
+def report(
+    found: Mapping[str, list[dict]],
+    budgets: tuple[str, ...],
+    results: Path,
+    folder: Path | None = None,
+    pictures: bool = True,
+) -> list[Path]:
+    """Write the report on all claims; the claims and the papers' numbers are this repository's.
+
+    Args:
+        found: the rows by experiment, of all that publish. budgets: those that have rows.
+    """
     ledger, papers = load_claims(ROOT / "results")
-    check_claims(ledger, budgets_of(stored))
-    rows = {experiment: experiment_rows(experiment, stored) for experiment in ledger.experiments}
+    check_claims(ledger, budgets)
+    rows = {experiment: found[experiment] for experiment in ledger.experiments}
     return write_report(ledger, papers, rows, results, folder, pictures)
 
 
@@ -104,8 +115,8 @@ def check(store: Store, results: Path) -> int:
     different = []
     with tempfile.TemporaryDirectory() as folder:
         stored = store.rows()
-        for experiment in PUBLISHERS:
-            rows = experiment_rows(experiment, stored)
+        found = {experiment: experiment_rows(experiment, stored) for experiment in PUBLISHERS}
+        for experiment, rows in found.items():
             table = results / "tables" / f"{experiment}.md"
             if not rows and table.exists():
                 different.append(f"{table} (there is no row)")
@@ -115,7 +126,7 @@ def check(store: Store, results: Path) -> int:
             if any(standing.exists() for _, standing in pairs if standing.name != "README.md"):
                 different += differing(pairs)
         if (results / REPORT).exists() or results.resolve() == ROOT / "results":
-            rebuilt = report(stored, results, Path(folder), pictures=False)
+            rebuilt = report(found, budgets_of(stored), results, Path(folder), pictures=False)
             different += differing([(path, results / path.relative_to(folder)) for path in rebuilt])
     if different:
         print(f"error: not what the rows say: {', '.join(different)}; run `make tables`", file=sys.stderr)
