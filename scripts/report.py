@@ -18,13 +18,12 @@ from pathlib import Path
 
 from regbench.code_version import code_version
 from regbench.errors import UserError
-from regbench.experiments import experiment_cells, experiment_rows
+from regbench.experiments import Cell, cells_by_experiment, known_budgets, rows_of_cells
 from regbench.paths import ROOT
 from regbench.reports.claims.claims import Ledger, check_cells
 from regbench.reports.claims.report import REPORT, load_claims, write_report
 from regbench.reports.groups import flatten
 from regbench.reports.publish import PUBLISHERS, publish
-from regbench.reports.settings import budgets_of
 from regbench.reports.store import Store
 
 
@@ -47,13 +46,14 @@ def main() -> int:
         if args.check:
             return check(store, args.results)
         stored = store.rows()
-        found = {experiment: experiment_rows(experiment, stored) for experiment in args.experiments or PUBLISHERS}
+        cells = cells_by_experiment(args.experiments or list(PUBLISHERS), known_budgets(stored))
+        found = {experiment: rows_of_cells(of_one, stored) for experiment, of_one in cells.items()}
         for experiment, rows in found.items():
             if rows or args.experiments:
                 for path in publish(experiment, rows, args.results):
                     print(f"wrote {path}")
         if not args.experiments:
-            for path in report(found, budgets_of(stored), args.results):
+            for path in report(cells, found, args.results):
                 print(f"wrote {path}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -62,8 +62,8 @@ def main() -> int:
 
 
 def report(
+    cells: Mapping[str, list[Cell]],
     found: Mapping[str, list[dict]],
-    budgets: tuple[str, ...],
     results: Path,
     folder: Path | None = None,
     pictures: bool = True,
@@ -71,23 +71,22 @@ def report(
     """Write the report on all claims; the claims and the papers' numbers are this repository's.
 
     Args:
-        found: the rows by experiment, of all that publish. budgets: those that have rows.
+        cells: of all experiments that publish. found: their rows.
     """
     ledger, papers = load_claims(ROOT / "results")
-    check_claims(ledger, budgets)
+    check_claims(ledger, cells)
     rows = {experiment: found[experiment] for experiment in ledger.experiments}
     return write_report(ledger, papers, rows, results, folder, pictures)
 
 
-def check_claims(ledger: Ledger, budgets: tuple[str, ...]) -> None:
+def check_claims(ledger: Ledger, cells: Mapping[str, list[Cell]]) -> None:
     """Raise UserError for a claim about cells that no experiment has."""
-    found = {experiment: experiment_cells(experiment, budgets) for experiment in ledger.experiments}
     check_cells(
         ledger,
         {
-            experiment: [flatten(member.config) for cell in of_one for member in cell.members]
-            for experiment, of_one in found.items()
-            if of_one
+            experiment: [flatten(member.config) for cell in cells[experiment] for member in cell.members]
+            for experiment in ledger.experiments
+            if cells[experiment]
         },
     )
 
@@ -115,7 +114,8 @@ def check(store: Store, results: Path) -> int:
     different = []
     with tempfile.TemporaryDirectory() as folder:
         stored = store.rows()
-        found = {experiment: experiment_rows(experiment, stored) for experiment in PUBLISHERS}
+        cells = cells_by_experiment(list(PUBLISHERS), known_budgets(stored))
+        found = {experiment: rows_of_cells(of_one, stored) for experiment, of_one in cells.items()}
         for experiment, rows in found.items():
             table = results / "tables" / f"{experiment}.md"
             if not rows and table.exists():
@@ -126,7 +126,7 @@ def check(store: Store, results: Path) -> int:
             if any(standing.exists() for _, standing in pairs if standing.name != "README.md"):
                 different += differing(pairs)
         if (results / REPORT).exists() or results.resolve() == ROOT / "results":
-            rebuilt = report(found, budgets_of(stored), results, Path(folder), pictures=False)
+            rebuilt = report(cells, found, results, Path(folder), pictures=False)
             different += differing([(path, results / path.relative_to(folder)) for path in rebuilt])
     if different:
         print(f"error: not what the rows say: {', '.join(different)}; run `make tables`", file=sys.stderr)

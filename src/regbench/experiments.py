@@ -7,6 +7,7 @@ import copy
 import functools
 import itertools
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,8 +96,12 @@ def rows_of_cells(found: Iterable[Cell], rows: Iterable[dict[str, Any]]) -> list
 
 def experiment_rows(experiment: str, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of all stored rows those of an experiment's cells as configured today, in all budgets, whoever stored them."""
-    budgets = tuple(budget for budget in budgets_of(rows) if budget in BUDGETS)
-    return rows_of_cells(experiment_cells(experiment, budgets), rows)
+    return rows_of_cells(experiment_cells(experiment, known_budgets(rows)), rows)
+
+
+def known_budgets(rows: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    """The budgets that rows have, of those with a config."""
+    return tuple(budget for budget in budgets_of(rows) if budget in BUDGETS)
 
 
 @functools.cache
@@ -104,6 +109,12 @@ def experiment_cells(experiment: str, budgets: tuple[str, ...]) -> list[Cell]:
     """The cells of an experiment as configured today; composing them is slow, so it is done once."""
     swept = sweeps(experiment, {})
     return [cell for budget in budgets for sweep in swept for cell in cells(experiment, sweep, [f"budget={budget}"])]
+
+
+def cells_by_experiment(experiments: Sequence[str], budgets: tuple[str, ...]) -> dict[str, list[Cell]]:
+    """The cells of several experiments, composed on all cores."""
+    with ProcessPoolExecutor() as pool:
+        return dict(zip(experiments, pool.map(experiment_cells, experiments, itertools.repeat(budgets)), strict=False))
 
 
 def load_config(overrides: Iterable[str]) -> DictConfig:
