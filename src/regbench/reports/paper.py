@@ -34,6 +34,12 @@ class PaperNumber:
     spread: float | None
     read: str
 
+    @property
+    def place(self) -> str:
+        """Where it stands, in words: table, row and column."""
+        table = f"Table {self.table}" if self.table[:1].isdigit() else self.table
+        return "; ".join((table, self.row, self.column))
+
 
 @dataclass(frozen=True)
 class PaperSigns:

@@ -10,7 +10,7 @@ from regbench.reports.gan.methods import AGNN, BASELINES, FIXED, GanMethod
 from regbench.reports.gan.readings import capped_epochs_to, epochs_to, score
 from regbench.reports.gan.sections import Section
 from regbench.reports.groups import Group
-from regbench.reports.records import Record, compared, corrected, number, p_text
+from regbench.reports.records import Record, compared, corrected, measured, number, p_text
 
 ALPHA = 0.05
 ENOUGH = 5  # seeds that a verdict other than inconclusive needs
@@ -80,6 +80,28 @@ def tested(section: Section, others: Sequence[GanMethod]) -> dict[tuple[GanMetho
 def verdicts(section: Section, found: dict[tuple[GanMethod, str], Tested]) -> list[Verdict]:
     """The verdict on every claim, by rules that were fixed before the runs."""
     return [_verdict(claim, section, found) for claim in CLAIMS]
+
+
+def outcome(pair: Tested) -> str:
+    """What one comparison says by itself, in the words of a verdict."""
+    if _significant(pair.opposite):
+        return "contradicted"
+    return "supported" if _significant(pair.claimed) else "inconclusive"
+
+
+def absolute(section: Section, method: GanMethod, metric: str) -> Record:
+    """A method's own mean in one of the measures, over all its trainings; a note where the last epoch cut it off."""
+    measure = next(each for each in MEASURES if each.metric == metric)
+    blank = Record(method.label, metric, PROTOCOL, measure.unit, "done")
+    if metric != SPEED:
+        return measured(section.group(method), blank, score(PROTOCOL, metric))
+    level = section.level
+    if level is None:
+        return replace(blank, status="absent", notes=(NO_LEVEL,))
+    record = measured(section.group(method), blank, _epochs(level))
+    group = section.group(method)
+    never = sum(epochs_to(row, level) is None for row in group.done) if group else 0
+    return replace(record, notes=(*record.notes, f"{never} never reach it")) if never else record
 
 
 def _difference(section: Section, other: GanMethod, measure: Measure, alternative: str) -> Record:

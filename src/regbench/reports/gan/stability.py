@@ -67,21 +67,23 @@ def diverged_cell(group: Group | None) -> Cell:
     """How many trainings diverged; those that failed are among them."""
     if group is None:
         return Cell("not run")
-    return Cell(f"{_diverged(group)} of {len(group.done) + len(group.failed)}", _failure(group))
+    return Cell(f"{diverged(group)} of {len(group.done) + len(group.failed)}", _failure(group))
 
 
 def collapsed_cell(group: Group | None) -> Cell:
     """How many of the finished trainings collapsed."""
     if group is None:
         return Cell("not run")
-    return Cell(f"{_collapsed(group)} of {len(group.done)}") if group.done else Cell("X", _failure(group))
+    return Cell(f"{collapsed(group)} of {len(group.done)}") if group.done else Cell("X", _failure(group))
 
 
-def _diverged(group: Group) -> int:
+def diverged(group: Group) -> int:
+    """How many trainings diverged, failed ones among them."""
     return len(group.failed) + sum(map(has_diverged, group.done))
 
 
-def _collapsed(group: Group) -> int:
+def collapsed(group: Group) -> int:
+    """How many of the finished trainings collapsed."""
     return sum(map(has_collapsed, group.done))
 
 
@@ -117,5 +119,5 @@ def _records(variant: Variant, group: Group | None) -> Iterable[dict]:
     shared |= {"n": len(group.done), "seeds": group.seeds, "failed_seeds": group.failed_seeds}
     for column, value in _values(group).items():
         yield shared | {"metric": column, "mean": value}
-    yield shared | {"metric": "diverged", "unit": "trainings", "mean": _diverged(group)}
-    yield shared | {"metric": "collapsed", "unit": "trainings", "mean": _collapsed(group)}
+    yield shared | {"metric": "diverged", "unit": "trainings", "mean": diverged(group)}
+    yield shared | {"metric": "collapsed", "unit": "trainings", "mean": collapsed(group)}
