@@ -20,7 +20,8 @@ from regbench.code_version import code_version
 from regbench.errors import UserError
 from regbench.experiments import Cell, cells_by_experiment, known_budgets, rows_of_cells
 from regbench.paths import ROOT
-from regbench.reports.claims.claims import Ledger, check_cells
+from regbench.reports.claims.claims import Ledger
+from regbench.reports.claims.loading import check_cells
 from regbench.reports.claims.report import REPORT, load_claims, write_report
 from regbench.reports.groups import flatten
 from regbench.reports.publish import PUBLISHERS, publish

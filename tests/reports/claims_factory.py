@@ -5,7 +5,7 @@ python -m tests.reports.claims_factory     # rewrite tests/reports/golden/REPORT
 
 from pathlib import Path
 
-from regbench.reports.claims.claims import load_ledger
+from regbench.reports.claims.loading import load_ledger
 from regbench.reports.claims.report import load_papers, write_report
 from tests.reports.factory import make_row
 
@@ -26,6 +26,7 @@ claims:
 - id: better
   document: pb_edropout
   main: true
+  short: Full better
   claim: Full is better.
   quote: "best** accuracy"
   place: Table 1
@@ -68,6 +69,7 @@ claims:
 - id: printed
   document: pb_edropout
   main: true
+  short: lowest loss
   claim: Mask has the lowest loss.
   quote: lowest
   place: Table 1

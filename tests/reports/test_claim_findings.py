@@ -90,6 +90,10 @@ def test_the_best_strength_is_judged_with_the_choice_allowed_for(own):
     found = answers(own, entropy_table1=gains)
     assert found["eg-t1-32-32"].word == verdicts.SUPPORTED and "lambda 0.01" in found["eg-t1-32-32"].details[0]
     assert found["eg-t1-32-32"].effects[0].printed == "+0.76 pp (n = 10)"
+    assert found["eg-t1-32-32"].family.text in found["eg-t1-32-32"].why
+    assert (found["eg-t1-32-32"].family.claimed, found["eg-t1-32-32"].family.noun) == (1, "architecture")
+    assert found["eg-t1-32-32"].effects[0].source.endswith("(Table 1; [32, 32]; Mean Delta Val. Acc.)")
+    assert found["eg-t1-all"].family == found["eg-t1-32-32"].family
     assert found["eg-t1-32"].word == verdicts.NOT_RUN
     assert found["eg-t1-all"].word == verdicts.INCONCLUSIVE and "8 not run" in found["eg-t1-all"].found
     nothing = entropy_factory.rows_of({0.0: base, 0.01: [v - 0.002 - 0.0001 * i for i, v in enumerate(base)]})
@@ -101,7 +105,7 @@ def test_gan_claims_are_those_of_the_gan_table(own):
     rows = gan_factory.golden_rows()
     best = gan_claim(context(papers, "adaptive_dropout_gan", gan_table1=rows), "mnist", "AGNN-ADR is the best in FID")
     assert best.word in verdicts.WORDS and "against DCGAN: " in best.found
-    assert "are not compared" in best.details[0] and "18.2" in best.details[0]
+    assert "are not compared" in best.details[-1] and "18.2" in best.details[-1]
     lone = [row for row in rows if row["config"]["model"]["name"] != "sngan"]
     missing = gan_claim(
         context(papers, "adaptive_dropout_gan", gan_table1=lone), "mnist", "AGNN-ADR is the best in FID"
@@ -109,6 +113,48 @@ def test_gan_claims_are_those_of_the_gan_table(own):
     assert missing.word == verdicts.NOT_RUN and "SNGAN" in missing.why and not missing.effects
     with pytest.raises(UserError, match="claim='AGNN-ADR is pretty': allowed are AGNN-ADR is the best in FID"):
         gan_claim(context(papers, "adaptive_dropout_gan"), "mnist", "AGNN-ADR is pretty")
+
+
+def gan_rows(fids, **options):
+    """Five trainings of AGNN-ADR with these FIDs, which `options` change, and of sound baselines."""
+    others = {name: [10.0, 11.0, 12.0, 10.0, 12.0] for name in ("DCGAN", "WGAN-GP", "SNGAN")}
+    return [*gan_factory.rows_of({"AGNN-ADR": fids}, **options), *gan_factory.rows_of(others)]
+
+
+def test_gan_claims_print_both_sides_both_p_values_and_how_many_collapsed(own):
+    _, papers = own
+    rows = gan_rows([30.0, 31.0, 32.0, 30.5, 32.5], classes=1.0)
+    found = gan_claim(context(papers, "adaptive_dropout_gan", gan_table1=rows), "mnist", "AGNN-ADR is the best in FID")
+    assert found.word == verdicts.CONTRADICTED and [effect.word for effect in found.effects] == ["contradicted"] * 3
+    first, sound = found.details[0], found.details[3]
+    assert first.startswith("MNIST: AGNN-ADR against DCGAN: 31.20 \N{PLUS-MINUS SIGN} 1.29 FID and 11.00 ")
+    assert "difference +20.20 [" in first and first.endswith("after Holm p = 1.000 as claimed, p < 0.001 opposite.")
+    assert "AGNN-ADR 5 of 5 collapsed, 0 of 5 diverged; DCGAN 0 of 5 collapsed" in sound
+    assert sound.endswith("Real images score 0.40 FID.")
+    assert found.family.name == "Adaptive dropout for GANs, Table 1, MNIST" and found.family.noun == "difference"
+    assert found.family.opposite_text in found.why
+    assert (found.family.claimed, found.family.opposite) == (6, 6)  # of one epoch no speed can be told
+    score = gan_claim(context(papers, "adaptive_dropout_gan", gan_table1=rows), "mnist", "AGNN-ADR is the best in IS")
+    assert "5.88 \N{PLUS-MINUS SIGN} 0.13 IS and 7.90 " in score.details[0] and "9.50 IS." in score.details[3]
+
+
+def test_epochs_of_gans_that_never_reach_the_level_are_said_to_be_cut_off(own):
+    _, papers = own
+    lines = ("DCGAN", "WGAN-GP", "SNGAN")
+    rows = [gan_factory.gan_row("AGNN-ADR", seed, [60.0, 50.0, 40.0 + seed]) for seed in range(5)]
+    rows += [gan_factory.gan_row(line, seed, [40.0, 20.0, 10.0 + seed]) for line in lines for seed in range(5)]
+    claim = "AGNN-ADR converges faster (epochs to the fixed FID)"
+    found = gan_claim(context(papers, "adaptive_dropout_gan", gan_table1=rows), "mnist", claim)
+    assert "3.0 epochs (5 never reach it) and 2." in found.details[0]
+
+
+def test_one_case_alone_may_have_another_outcome_than_its_claim(own):
+    _, papers = own
+    rows = [row for row in gan_rows([30.0, 31.0, 32.0, 30.5, 32.5]) if row["config"]["model"]["name"] != "sngan"]
+    rows += gan_factory.rows_of({"SNGAN": [30.5, 30.9, 32.1, 30.4, 32.6]})
+    found = gan_claim(context(papers, "adaptive_dropout_gan", gan_table1=rows), "mnist", "AGNN-ADR is the best in FID")
+    assert [effect.word for effect in found.effects] == ["contradicted", "contradicted", "inconclusive"]
+    assert found.details[2].endswith("; alone *inconclusive*.") and "alone" not in found.details[0]
 
 
 @pytest.mark.parametrize(

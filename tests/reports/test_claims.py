@@ -10,14 +10,16 @@ from regbench.errors import UserError
 from regbench.experiments import cells, sweeps
 from regbench.paths import ROOT
 from regbench.reports.claims import verdicts
-from regbench.reports.claims.claims import check_cells, load_ledger, paper_effect
 from regbench.reports.claims.ledger import answer_all
+from regbench.reports.claims.loading import check_cells, load_ledger
+from regbench.reports.claims.paper_effects import paper_effect
 from regbench.reports.claims.report import load_claims, load_papers
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.groups import flatten
 from regbench.reports.paper import PaperNumber, PaperNumbers
+from regbench.reports.tables import MINUS
 
-from .claims_factory import LEDGER, RESULTS, golden_rows, ledger_at
+from .claims_factory import ACCURACIES, LEDGER, RESULTS, golden_rows, ledger_at
 from .factory import failed, make_row
 
 DOCUMENTS = (
@@ -120,6 +122,14 @@ def test_every_comparison_names_cells_that_its_experiment_has(own):
         ),
         ("row: PB-EDropout-Full (ours)", "row: Full", "no number at table='1', row='Full'"),
         ('column: "{dataset} Acc"', 'column: "{dataset} Loss"', "unit='nats' .* is not that of the metric, 'pp'"),
+        ("  short: Full better\n", "", "better: short is missing: a main claim and a control need a short name"),
+        (
+            "  short: Full better\n",
+            "  short: Full better\n  control: best\n",
+            "better: control='best' is not the id of",
+        ),
+        ("  short: Full better\n", "  short: Full better\n  control: better\n", "control='better' is not the id of"),
+        ("  short: Full better\n", "  short: Full better\n  control: worse\n", "worse: short is missing"),
         ("label: no regularizer", "name: no regularizer", "method none: key 'label' is missing"),
     ],
 )
@@ -176,6 +186,7 @@ def test_rows_answer_by_the_rules(tmp_path):
     assert found["better"].runs == "n = 5, quick, cpu" and "Holm over 2 claims" in found["better"].why
     assert found["better"].effects[0].claimed == pytest.approx(0.16)
     assert "CIFAR-10: Mask not run" in found["partly"].why
+    assert [effect.label for effect in found["partly"].effects] == ["MNIST"] and found["better"].effects[0].label == ""
 
 
 def test_the_order_of_rows_changes_nothing_and_a_smoke_run_never_counts(tmp_path):
@@ -241,4 +252,48 @@ def test_paper_numbers_made_by_hand_reach_the_answer(tmp_path):
     others = [number for number in papers["pb_edropout"] if not number.column.endswith("Acc")]
     papers["pb_edropout"] = PaperNumbers("pb_edropout", [*shifted, *others])
     found = answer_all(ledger, Evidence({"table1": golden_rows()}), papers, RESULTS)["better"]
-    assert "+10.00 pp (n = 3)" in found.details[0] and "smaller than the paper's effect" in found.why
+    assert (
+        f"+10.00 pp = 90.0 {MINUS} 80.0 (n = 3)" in found.details[0] and "smaller than the paper's effect" in found.why
+    )
+
+
+def test_a_case_is_judged_alone_with_p_corrected_over_all_cases_of_its_family(tmp_path):
+    two = changed("references: [none]", "references: [none, classic]")
+    found = answers(tmp_path, golden_rows(), two)
+    # Mask loses a little against no regularizer and gains much against classic dropout, each beyond doubt.
+    assert [effect.word for effect in found["better"].effects] == ["supported", "supported"]
+    mixed = two.replace("methods: [classic]}", "methods: [mask]}")
+    worse = answers(tmp_path, golden_rows(), mixed)["worse"]
+    assert worse.word != verdicts.SUPPORTED and [effect.word for effect in worse.effects][1] == "supported"
+    assert worse.details[1].endswith("; alone *supported*.") and worse.effects[1].n == 5
+
+
+def test_the_cases_of_a_family_are_corrected_together(tmp_path):
+    gains = [0.001, 0.002, 0.001, -0.0005, 0.0025]  # p = 0.04: enough alone, too little among two
+    weak = [make_row("pb_edropout", seed, [ACCURACIES["none"][seed] + gain]) for seed, gain in enumerate(gains)]
+    rows = [*weak, *(row for row in golden_rows() if row["config"]["regularizer"]["name"] != "pb_edropout")]
+    alone = answers(tmp_path, rows, changed("family: one\n  effect", "family: three\n  effect"))["better"]
+    among = answers(tmp_path, rows)["better"]
+    assert alone.family.claimed == 1 and among.family.claimed == 2
+    assert (alone.effects[0].word, among.effects[0].word) == ("supported", "inconclusive")
+
+
+def test_the_effect_of_a_factor_says_what_it_is_here(own):
+    ledger, papers = own
+    claim = ledger.find("eg-faster")
+    effect = paper_effect(claim, ledger.cases(claim)[0], "epochs", papers)
+    assert effect.text(-3.15, "epochs") == f"4 times (n = 10), {MINUS}3.1 epochs here"
+    assert effect.source(-3.15, "epochs").startswith("4 (text on Figures 3-6; entropy loss; ")
+    claim = ledger.find("eg-stop-mnist")
+    effect = paper_effect(claim, ledger.cases(claim)[0], "epochs", papers)
+    assert effect.text(None, "epochs") == f"{MINUS}30.0 epochs = 10 {MINUS} 40 (n = 10)"
+    assert f"10 (text on Figure 4; MNIST, lambda_1 >= 0.0001; Stopping epoch, high) {MINUS} 40 (" in effect.source(
+        None, "epochs"
+    )
+
+
+def test_claims_that_early_stopping_ends_trainings_have_the_constant_as_their_control(own):
+    ledger, _ = own
+    controlled = {claim.id for claim in ledger.claims if claim.control == "eg-stop-is-entropy"}
+    assert {"eg-stop-mnist", "eg-mse-mnist", "eg-mse-cifar10"} <= controlled
+    assert all(claim.short for claim in ledger.claims if claim.main)

@@ -15,7 +15,7 @@ def test_the_report_is_written_checked_and_a_changed_one_is_told(tmp_path):
     written = call("--results", tmp_path)
     assert written.returncode == 0, written.stderr
     report = tmp_path / "REPORT.md"
-    assert f"wrote {report}" in written.stdout and "### pb-full-cifar10" in report.read_text()
+    assert f"wrote {report}" in written.stdout and '<a id="pb-full-cifar10"></a>' in report.read_text()
     assert call("--check", "--results", tmp_path).returncode == 0
     report.write_text(report.read_text().replace("not run", "supported", 1))
     changed = call("--check", "--results", tmp_path)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regbench.reports.claims import verdicts
-from regbench.reports.records import DECIMALS, number
+from regbench.reports.claims.families import Family
+from regbench.reports.records import DECIMALS, number, p_text
 from regbench.reports.settings import devices
 from regbench.reports.tables import EN_DASH, MINUS
 
@@ -26,7 +27,8 @@ UNIT_TEXTS = {
 class Effect:
     """One measured effect for the picture; `claimed` is the paper's, `smallest` what 80 % power would have shown.
 
-    `printed` is what the paper says of it, in words.
+    `printed` is what the paper says of it, in words, `source` the printed numbers behind that with their places. `word`
+    is the outcome of this case alone, `n` its trainings.
     """
 
     label: str
@@ -38,6 +40,9 @@ class Effect:
     claimed: float | None = None
     smallest: float | None = None
     printed: str = ""
+    source: str = ""
+    word: str = ""
+    n: int | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Answer:
     """The verdict on a claim, in `found` what came out in a few words, in `why` the rule that gave the verdict.
 
     `runs` says n, budget and device; `details` are lines of the claim's section, `chance` says what chance alone
-    gives, `experiments` name the rows.
+    gives, `experiments` name the rows, `budget` is theirs. `family` says over what its p-values are corrected; without
+    one they are not. `needed` says of a claim that was not run what would answer it.
     """
 
     word: str
@@ -56,11 +62,16 @@ class Answer:
     chance: str = ""
     effects: tuple[Effect, ...] = ()
     experiments: tuple[str, ...] = ()
+    budget: str = ""
+    family: Family | None = None
+    needed: str = ""
 
 
-def not_run(why: str, experiments: Sequence[str] = ()) -> Answer:
-    """The answer where there is no training."""
-    return Answer(verdicts.NOT_RUN, "not run", why, experiments=tuple(experiments))
+def not_run(why: str, experiments: Sequence[str] = (), needed: str = "") -> Answer:
+    """The answer where there is no training; `needed` is by default the commands of the experiments."""
+    commands = [f"`make reproduce-{experiment}`" for experiment in experiments]
+    needed = needed or (listed(commands) if commands else "")
+    return Answer(verdicts.NOT_RUN, "not run", why, experiments=tuple(experiments), needed=needed)
 
 
 def amount(value: float, unit: str, signed: bool = False) -> str:
@@ -81,6 +92,16 @@ def interval_text(low: float | None, high: float | None, unit: str) -> str:
     if low is None or high is None:
         return ""
     return f" [{bare(low, unit, signed=True)}, {bare(high, unit, signed=True)}]"
+
+
+def both_ways(p: float | None, opposite: float | None) -> str:
+    """The p-values of both directions: `p = 0.832 as claimed, p = 0.168 opposite`."""
+    return f"{p_text(p)} as claimed, {p_text(opposite)} opposite"
+
+
+def alone_text(word: str, claim: str) -> str:
+    """The end of a case's line: its own outcome, where that is not its claim's."""
+    return "." if word in ("", claim) else f"; alone *{word}*."
 
 
 def runs_text(counts: Sequence[int], budget: str, rows: Sequence[dict]) -> str:

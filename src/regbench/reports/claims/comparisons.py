@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from statistics import fmean
 
 from regbench.reports.claims import verdicts
-from regbench.reports.claims.answers import amount
-from regbench.reports.claims.claims import NAMES, TIMES, Case, Claim, Ledger, Method, PaperEffect, paper_effect
+from regbench.reports.claims.claims import NAMES, Case, Claim, Ledger, Method
+from regbench.reports.claims.paper_effects import TIMES, PaperEffect, paper_effect
 from regbench.reports.claims.readings import READINGS, Reading
 from regbench.reports.claims.rows import Evidence, check_pair
 from regbench.reports.claims.tests import Measured, Outcome
@@ -81,7 +81,8 @@ def _measure(claim: Claim, case: Case, groups: list[Group], papers: Mapping[str,
         tuple(row for group in groups for row in group.done),
         reading.unit,
         bounds,
-        _printed(printed, test.claimed, reading.difference),
+        printed.text(test.claimed, reading.difference) if printed else "",
+        printed.source(test.claimed, reading.difference) if printed else "",
     )
 
 
@@ -105,16 +106,6 @@ def _claimed(printed: PaperEffect | None, theirs: Mapping[int, float], direction
         return printed.value if printed else None
     factor = printed.value if direction == "greater" else 1 / printed.value
     return (factor - 1) * fmean(theirs.values())
-
-
-def _printed(printed: PaperEffect | None, claimed: float | None, unit: str) -> str:
-    """`+0.39 pp (n not stated)`; of a factor also what it would be here."""
-    if printed is None:
-        return ""
-    stated = "n not stated" if printed.n is None else f"n = {printed.n}"
-    if printed.unit == TIMES:
-        return f"{printed.value:g} times ({stated}), {amount(claimed, unit, True)} here"
-    return f"{amount(printed.value, unit, True)} ({stated})"
 
 
 def _any_bound(claim: Claim, reading: Reading, group: Group) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from regbench.reports.claims import verdicts
-from regbench.reports.claims.answers import Answer, amount, listed, not_run, runs_text
+from regbench.reports.claims.answers import Answer, amount, both_ways, listed, not_run, runs_text
 from regbench.reports.claims.finding import Context
 from regbench.reports.claims.readings import READINGS
 from regbench.reports.methods import DATASETS
@@ -33,15 +33,15 @@ def penalty_has_gradient(context: Context, dataset: str, widths: Sequence[int], 
             test = verdicts.one_sample({seed: fmean(each) for seed, each in by_seed.items()}, HALF, "greater")
             p, opposite = verdicts.claim_p([test])
             word = verdicts.judge([test], p, opposite)
-            said = opposite if word == verdicts.CONTRADICTED else p
             return Answer(
                 word,
                 f"the penalty ever had a gradient in {sum(map(sum, by_seed.values()))} of {len(rows)} trainings",
                 "elsewhere the determinant underflows and the loss is the constant lambda / eps; tested is whether a "
-                f"seed's trainings mostly have one: {p_text(said)}",
+                f"seed's trainings mostly have one: {both_ways(p, opposite)}",
                 runs_text([test.n], budget, rows),
                 (f"It had one {listed(parts)}.",),
                 experiments=(EXPERIMENT,),
+                budget=budget,
             )
     return not_run(f"no row of the penalty on {DATASETS[dataset]}", [EXPERIMENT])
 
@@ -72,5 +72,6 @@ def stops_by(
                 f"tested against {cell.printed} epochs: earlier {p_text(p)}, later {p_text(opposite)}",
                 runs_text([test.n for test in tests], budget, rows),
                 experiments=(EXPERIMENT,),
+                budget=budget,
             )
     return not_run(f"no row of the penalty on {DATASETS[dataset]}", [EXPERIMENT])

@@ -8,7 +8,18 @@ from statistics import fmean
 
 from regbench.reports import stats
 from regbench.reports.claims import verdicts
-from regbench.reports.claims.answers import Answer, Effect, amount, bare, interval_text, listed, not_run, runs_text
+from regbench.reports.claims.answers import (
+    Answer,
+    Effect,
+    amount,
+    bare,
+    both_ways,
+    interval_text,
+    listed,
+    not_run,
+    runs_text,
+)
+from regbench.reports.claims.families import Family
 from regbench.reports.claims.finding import Context
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.entropy.cnn_gains import ALPHA, GAINS, Result, results
@@ -21,10 +32,12 @@ from regbench.reports.entropy.cnn_groups import (
     strength_lines,
 )
 from regbench.reports.methods import DATASETS
+from regbench.reports.paper import PaperNumber
 from regbench.reports.records import p_text
 
 GAIN = GAINS["held-out"]
 EXPERIMENT = "entropy-table1"
+PLACEMENTS = {"first": "loss on the first layer", "convolutions": "loss on all convolutions"}
 
 
 def best_strength_gain(context: Context, dataset: str, placement: str, architecture: str) -> Answer:
@@ -45,22 +58,25 @@ def best_strength_gain(context: Context, dataset: str, placement: str, architect
     groups, theirs = [result.line.baseline, *result.line.choices.values()], result.records[GAINS["paper"]]
     text = bare(record.mean, "pp", True) + interval_text(record.low, record.high, "pp") + " pp"
     claimed = f"; the paper's {amount(test.claimed, 'pp', True)}" if printed else ""
+    family = _family(dataset, placement, budget, found, opposite)
     details = (
         f"Best of {len(result.line.choices)} strengths, chosen on held-out images: lambda {choice.name}; gain {text}"
         f"{claimed}.",
         f"By the paper's protocol (best on the test split): lambda {result.chosen['paper'].name}, "
-        f"{amount(theirs.mean, 'pp', True)}, uncorrected {p_text(theirs.p)}.",
+        f"{amount(theirs.mean, 'pp', True)}, uncorrected {both_ways(theirs.p, _other(theirs.p))}.",
     )
     return Answer(
         word,
         text,
-        f"Dunnett's test of the chosen of {len(result.line.choices)} strengths {p_text(choice.p)}, after Holm over "
-        f"{len(tests)} architectures {p_text(choice.p_holm)}{_short(word, test, 'pp')}",
+        f"Dunnett's test of the chosen of {len(result.line.choices)} strengths uncorrected {p_text(choice.p)}; "
+        f"{both_ways(choice.p_holm, opposite[place])} ({family.text}){_short(word, test, 'pp')}",
         runs_text([test.n], budget, [row for group in groups for row in group.done]),
         details,
         _null_text(_null_results(context.evidence, dataset, budget), architecture),
-        (_effect("", "pp", test, f"{amount(test.claimed, 'pp', True)} (n = {printed.n})" if printed else ""),),
+        (_effect(test, word, printed),),
         (EXPERIMENT,),
+        budget,
+        family,
     )
 
 
@@ -75,19 +91,23 @@ def every_line_gains(context: Context, dataset: str, placement: str) -> Answer:
     p = [each.chosen["held-out"].p_holm for each in done]
     opposite = verdicts.claim_p(tests)[1]
     complete = len(done) == len(ARCHITECTURES)
-    word = verdicts.judge(tests, None if None in p else max(p), opposite, complete)
+    together = None if None in p else max(p)
+    word = verdicts.judge(tests, together, opposite, complete)
+    family = _family(dataset, placement, budget, found, [each.p_opposite for each in tests])
     missing = [each.line.architecture for each in found if each not in done]
     gains = [each.records[GAIN].mean for each in done]
     return Answer(
         word,
         f"{low} of {len(done)} architectures gain; mean {amount(fmean(gains), 'pp', True)}"
         + (f"; {len(missing)} not run" if missing else ""),
-        "every architecture must gain, allowing for the best of its strengths"
-        + (f"; not run: {listed(missing)}" if missing else ""),
+        f"every architecture must gain, allowing for the best of its strengths: {both_ways(together, opposite)} "
+        f"({family.text})" + (f"; not run: {listed(missing)}" if missing else ""),
         runs_text([test.n for test in tests], budget, [row for row in rows if placement_of(row) == placement]),
         tuple(f"{each.line.architecture}: {amount(each.records[GAIN].mean, 'pp', True)}" for each in done),
         _null_text(_null_results(context.evidence, dataset, budget), None),
         experiments=(EXPERIMENT,),
+        budget=budget,
+        family=family,
     )
 
 
@@ -118,6 +138,7 @@ def no_line_gains(context: Context, dataset: str, placement: str, either_way: bo
         + (f"; not run: {listed(missing)}" if missing else ""),
         runs_text([test.n for test in tests], budget, [row for row in rows if placement_of(row) == placement]),
         experiments=(EXPERIMENT,),
+        budget=budget,
     )
 
 
@@ -139,7 +160,12 @@ def _lines(evidence: Evidence, dataset: str, placement: str) -> tuple[str, list[
 def _gain_test(result: Result, claimed: float | None) -> verdicts.Test:
     """The gain's interval and spread; its p in the claimed direction is Dunnett's, which allows for the choice."""
     found, p = result.records[GAIN].comparison, result.records[GAIN].p
-    return verdicts.Test(found, "greater", result.chosen["held-out"].p, None if p is None else 1 - p, claimed)
+    return verdicts.Test(found, "greater", result.chosen["held-out"].p, _other(p), claimed)
+
+
+def _other(p: float | None) -> float | None:
+    """A t-test's p in the other direction."""
+    return None if p is None else 1 - p
 
 
 @cache
@@ -173,8 +199,37 @@ def _short(word: str, test: verdicts.Test, unit: str) -> str:
     return f"; smallest effect at 80 % power {amount(test.smallest, unit)}"
 
 
-def _effect(label: str, unit: str, test: verdicts.Test, printed: str) -> Effect:
+def _effect(test: verdicts.Test, word: str, printed: PaperNumber | None) -> Effect:
     low, high = test.interval or (None, None)
+    said = f"{amount(test.claimed, 'pp', True)} (n = {printed.n})" if printed else ""
+    source = f"{amount(test.claimed, 'pp', True)} = {printed.printed} ({printed.place})" if printed else ""
     return Effect(
-        label, unit, test.direction, test.comparison.difference, low, high, test.claimed, test.smallest, printed
+        "",
+        "pp",
+        test.direction,
+        test.comparison.difference,
+        low,
+        high,
+        test.claimed,
+        test.smallest,
+        said,
+        source,
+        word,
+        test.n,
+    )
+
+
+def _family(
+    dataset: str, placement: str, budget: str, found: Sequence[Result], opposite: Sequence[float | None]
+) -> Family:
+    """The correction over the architectures of one data set and placement."""
+    p_values = [each.chosen["held-out"].p for each in found if each.chosen]
+    return Family(
+        f"Entropy guidance, Table 1, {DATASETS[dataset]}, {PLACEMENTS.get(placement, placement)}",
+        budget,
+        EXPERIMENT,
+        "architecture",
+        "one an architecture: as claimed Dunnett's of its best strength, opposite its paired t-test's",
+        sum(p is not None for p in p_values),
+        sum(p is not None for p in opposite),
     )

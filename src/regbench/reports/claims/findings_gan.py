@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from scipy import stats as scipy_stats
@@ -10,17 +10,29 @@ from scipy import stats as scipy_stats
 from regbench.errors import UserError
 from regbench.reports import stats
 from regbench.reports.claims import verdicts
-from regbench.reports.claims.answers import Answer, Effect, bare, interval_text, not_run, runs_text
+from regbench.reports.claims.answers import (
+    Answer,
+    Effect,
+    alone_text,
+    bare,
+    both_ways,
+    interval_text,
+    listed,
+    not_run,
+    runs_text,
+)
+from regbench.reports.claims.families import Family
 from regbench.reports.claims.finding import Context
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.entropy.cnn_gains import ALPHA
-from regbench.reports.gan.claims import CLAIMS, SPEED, Tested, tested
+from regbench.reports.gan.claims import CLAIMS, SPEED, Tested, absolute, outcome, tested
 from regbench.reports.gan.claims import verdicts as gan_verdicts
-from regbench.reports.gan.methods import AGNN, BASELINES, FIXED
+from regbench.reports.gan.methods import AGNN, BASELINES, FIXED, GanMethod
 from regbench.reports.gan.methods import DATASETS as GAN_DATASETS
 from regbench.reports.gan.readings import has_collapsed, has_diverged
 from regbench.reports.gan.sections import Section, gan_sections
-from regbench.reports.records import p_text
+from regbench.reports.gan.stability import collapsed, diverged
+from regbench.reports.records import cell
 from regbench.reports.tables import EN_DASH
 
 EXPERIMENT = "gan-table1"
@@ -54,14 +66,20 @@ def gan_claim(context: Context, dataset: str, claim: str) -> Answer:
     effects = [
         _gan_effect(other.label, unit, direction, pair) for other, pair in done.items() if pair.claimed.low is not None
     ]
+    family = _family(section, found)
+    details = [_comparison(section, metric, other, pair, verdict.word) for other, pair in done.items()]
+    details += [_sound(section, metric, (AGNN, *others))]
+    details += _gan_printed(context, section, metric, column, others)
     return Answer(
         verdict.word,
         "; ".join(parts) + (f" {unit}" if parts else "not run"),
-        verdict.reason,
+        f"{verdict.reason} ({family.opposite_text if verdict.word == verdicts.CONTRADICTED else family.text})",
         runs_text(counts, section.budget, rows) if counts else EN_DASH,
-        tuple(_gan_printed(context, section, metric, column, others)),
+        tuple(details),
         experiments=(EXPERIMENT,),
         effects=tuple(effects),
+        budget=section.budget,
+        family=family,
     )
 
 
@@ -82,9 +100,11 @@ def gan_stability(context: Context, dataset: str) -> Answer:
     return Answer(
         word,
         f"unstable: {counts[0][0]} of {counts[0][1]} of AGNN-ADR, {counts[1][0]} of {counts[1][1]} of the baselines",
-        f"failed, diverged or collapsed; Fisher's exact test, one-sided {p_text(p)}, uncorrected",
+        f"failed, diverged or collapsed; Fisher's exact test, one-sided and uncorrected, {both_ways(p, opposite)}",
         runs_text([counts[0][1]], section.budget, rows),
+        (_sound(section, SPEED, (AGNN, *BASELINES)),),
         experiments=(EXPERIMENT,),
+        budget=section.budget,
     )
 
 
@@ -102,7 +122,66 @@ def _gan_sections(evidence: Evidence) -> list[Section]:
 def _gan_effect(label: str, unit: str, direction: str, pair: Tested) -> Effect:
     record = pair.claimed
     smallest = stats.smallest_effect(record.comparison, alternative="greater")
-    return Effect(f"against {label}", unit, direction, record.mean, record.low, record.high, None, smallest)
+    return Effect(
+        f"against {label}",
+        unit,
+        direction,
+        record.mean,
+        record.low,
+        record.high,
+        smallest=smallest,
+        word=outcome(pair),
+        n=len(record.seeds),
+    )
+
+
+def _comparison(section: Section, metric: str, other: GanMethod, pair: Tested, word: str) -> str:
+    """Both sides with their difference and the p-values of both directions."""
+    unit, record = GAN_UNITS[metric][1], pair.claimed
+    sides = [_absolute(section, method, metric, unit) for method in (AGNN, other)]
+    parts = [
+        f"{section.name}: {AGNN.label} against {other.label}: {' and '.join(sides)}",
+        f"difference {bare(record.mean, unit, True)}{interval_text(record.low, record.high, unit)} {unit}",
+        f"n = {len(record.seeds)}",
+        f"after Holm {both_ways(record.p_holm, pair.opposite.p_holm)}",
+    ]
+    return "; ".join(parts) + alone_text(outcome(pair), word)
+
+
+def _absolute(section: Section, method: GanMethod, metric: str, unit: str) -> str:
+    record = absolute(section, method, metric)
+    if record.mean is None:
+        return cell(record).text
+    spread = "" if record.high is None else f" \N{PLUS-MINUS SIGN} {bare(record.high - record.mean, unit)}"
+    cut = [note for note in record.notes if "never" in note]
+    return f"{bare(record.mean, unit)}{spread} {unit}" + (f" ({cut[0]})" if cut else "")
+
+
+def _sound(section: Section, metric: str, methods: Sequence[GanMethod]) -> str:
+    """How many trainings of each method collapsed and diverged, and what real images score."""
+    groups = {method.label: group for method in methods if (group := section.group(method))}
+    parts = [
+        f"{label} {collapsed(group)} of {len(group.done)} collapsed, {diverged(group)} of "
+        f"{len(group.done) + len(group.failed)} diverged"
+        for label, group in groups.items()
+    ]
+    floor = None if metric == SPEED else section.floor(metric)
+    unit = GAN_UNITS[metric][1]
+    return "; ".join(parts) + ("." if floor is None else f". Real images score {bare(floor, unit)} {unit}.")
+
+
+def _family(section: Section, found: Mapping[tuple[GanMethod, str], Tested]) -> Family:
+    """The correction over the differences of one data set's table."""
+    others = listed([other.label for other in (*BASELINES, FIXED)])
+    return Family(
+        f"Adaptive dropout for GANs, Table 1, {section.name}",
+        section.budget,
+        EXPERIMENT,
+        "difference",
+        f"one a difference: {AGNN.label} minus {others}, each in FID, IS and epochs to the fixed FID",
+        sum(pair.claimed.p is not None for pair in found.values()),
+        sum(pair.opposite.p is not None for pair in found.values()),
+    )
 
 
 def _gan_printed(context: Context, section: Section, metric: str, column: str | None, others: Sequence) -> list[str]:

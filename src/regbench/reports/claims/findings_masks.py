@@ -37,6 +37,7 @@ def patches_ranked_by_noise(context: Context, datasets: Sequence[str], regulariz
             f"a patch of probability 0 is ranked by noise alone; the share is above 0, {p_text(opposite)}",
             runs_text([t.n for t in tests], budget, [row for group in found.values() for row in group.done]),
             experiments=(EXPERIMENT,),
+            budget=budget,
         )
     return not_run("no row of PB-EDropout", [EXPERIMENT])
 
@@ -63,4 +64,5 @@ def masks_counted(context: Context, table: str, row: str, cells: Mapping[str, st
         "counted on the masks that were applied, the same in every training",
         runs_text([len(each) for each in used], budget, [row for each in used for row in each]),
         experiments=(EXPERIMENT,),
+        budget=budget,
     )

@@ -13,7 +13,8 @@ class Measured:
     """One case of a claim: its test, the values of both sides, the rows behind it.
 
     `unit` is that of the difference, `value_unit` that of the two sides: a method and its reference, or of a trend the
-    lowest and the highest strength. `printed` is what the paper says of this case, in words; empty where it says none.
+    lowest and the highest strength. `printed` is what the paper says of this case, in words; empty where it says none,
+    and `source` the printed numbers behind it with their places.
     """
 
     label: str
@@ -24,6 +25,7 @@ class Measured:
     value_unit: str
     bounds: tuple[bool, bool] = (False, False)
     printed: str = ""
+    source: str = ""
 
     @property
     def means(self) -> tuple[float, float]:

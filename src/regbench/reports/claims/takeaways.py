@@ -1,0 +1,88 @@
+"""One sentence a document: what its main claims came to, for a reader who reads nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from regbench.reports.claims import verdicts
+from regbench.reports.claims.answers import UNIT_TEXTS, Answer, amount, listed
+from regbench.reports.claims.claims import Claim, Ledger
+from regbench.reports.claims.families import counted
+from regbench.reports.claims.markup import link
+from regbench.reports.claims.verdicts import ROUNDING
+from regbench.reports.records import number
+
+#: the verdicts that a sentence names main claims by, in its order, and in which words
+NAMED = {word: word for word in verdicts.WORDS} | {
+    verdicts.CONSISTENT: "consistent with its own numbers",
+    verdicts.INCONSISTENT: "not borne out by its own numbers",
+}
+#: a finding of these is a calculation, too long for a sentence
+UNSAID = (verdicts.NOT_RUN, verdicts.NOT_TESTABLE, verdicts.CONSISTENT, verdicts.INCONSISTENT)
+
+
+def takeaways(ledger: Ledger, answers: Mapping[str, Answer]) -> str:
+    """A line for every document that has claims."""
+    named = [name for name in ledger.documents if ledger.of(name)]
+    return "\n".join(f"- {takeaway(name, ledger, answers)}" for name in named) + "\n"
+
+
+def takeaway(document: str, ledger: Ledger, answers: Mapping[str, Answer]) -> str:
+    """The verdicts on a document, its main claims by verdict with what was measured, and the size of its effects."""
+    claims = ledger.of(document)
+    words = Counter(answers[claim.id].word for claim in claims)
+    counts = listed([f"{words[word]} {word}" for word in verdicts.WORDS if words[word]])
+    parts = [f"**{ledger.documents[document].short}**: of {counted(len(claims), 'claim')} {counts}"]
+    beside = {claim.control for claim in claims if claim.main}
+    for word, said in NAMED.items():
+        main = [claim for claim in claims if claim.main and claim.id not in beside and answers[claim.id].word == word]
+        if main:
+            parts.append(f"*{said}*: {', '.join(_named(claim, ledger, answers) for claim in main)}")
+    return "; ".join([*parts, *_sizes([answers[claim.id] for claim in claims])]) + "."
+
+
+def brief(answer: Answer) -> str:
+    """What was measured, without intervals: `digits: +0.61 pp`, `-0.41 to -0.23 pp`; empty where nothing was."""
+    if answer.word in UNSAID:
+        return ""
+    effects = answer.effects
+    if not effects or any(effect.low is None for effect in effects):
+        tails = {part.partition(": ")[2] for part in answer.found.split("; ")}
+        same = len(tails) == 1 and answer.found.count(": ") > 1
+        return tails.pop() if same else answer.found
+    unit = effects[0].unit
+    low, high = (amount(end([effect.value for effect in effects]), unit, True) for end in (min, max))
+    text = high if low == high else f"{low.removesuffix(UNIT_TEXTS.get(unit, f' {unit}'))} to {high}"
+    only = f"{effects[0].label}: " if len(effects) == 1 and effects[0].label else ""
+    return only + (f"rho {text}" if unit == "rho" else text)
+
+
+def _named(claim: Claim, ledger: Ledger, answers: Mapping[str, Answer]) -> str:
+    """The claim's short name with its number, and what came of its control."""
+    parts = [brief(answers[claim.id])]
+    if claim.control:
+        control = ledger.find(claim.control)
+        answer = answers[control.id]
+        told = ", ".join(part for part in (answer.word, brief(answer)) if part)
+        parts.append(f"control, whether {link(control.short, control.id)}: {told}")
+    said = "; ".join(part for part in parts if part)
+    return link(claim.short, claim.id) + (f" ({said})" if said else "")
+
+
+def _sizes(answers: Sequence[Answer]) -> list[str]:
+    """How our effects compare with those that the document prints."""
+    ratios = [
+        effect.value / effect.claimed
+        for answer in answers
+        for effect in answer.effects
+        if effect.claimed and effect.low is not None
+    ]
+    if not ratios:
+        return []
+    towards, reached = sum(ratio > ROUNDING for ratio in ratios), sum(ratio >= 1 for ratio in ratios)
+    return [
+        f"of the {counted(len(ratios), 'effect')} that it prints and we measured {towards} had the claimed sign and "
+        f"{reached} the claimed size, the median {number(median(ratios), 'factor')} times it"
+    ]
