@@ -10,12 +10,23 @@ from regbench.errors import UserError
 from regbench.paths import ROOT
 from regbench.reports.claims.answers import Effect
 from regbench.reports.claims.document_part import says
-from regbench.reports.claims.figure import POWER, RANK, RATIO, draw_claims, panels
+from regbench.reports.claims.figure import (
+    POWER,
+    RANK,
+    RATIO,
+    Bar,
+    balanced,
+    commonest,
+    draw_claims,
+    label_of,
+    panels,
+)
 from regbench.reports.claims.ledger import answer_all
 from regbench.reports.claims.report import load_claims, report_text, write_report
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.claims.rules import families_text
 from regbench.reports.claims.takeaways import brief, takeaways
+from regbench.reports.style import save
 from regbench.reports.tables import EN_DASH, MINUS
 
 from .claims_factory import GOLDEN, LEDGER, RESULTS, golden_rows, ledger_at, write_golden
@@ -224,3 +235,48 @@ def test_bars_stand_on_the_axis_of_the_papers_effect_of_power_or_of_ranks(frozen
         for panel, found in drawn.items()
     }
     assert bars == {RATIO: [(0.5, 0.25, 0.75)] * 2, POWER: [(2.0, 1.0, 3.0)], RANK: [(0.9, 0.8, 1.0)]}
+
+
+def test_a_bar_has_the_outcome_of_its_own_case_and_its_n(frozen):
+    ledger, _, _, answers = frozen
+    effects = (
+        Effect("a", "pp", "greater", 1.0, 0.5, 1.5, claimed=2.0, word="contradicted", n=3),
+        Effect("b", "pp", "greater", 1.0, 0.5, 1.5, claimed=2.0),
+    )
+    found = panels(ledger, {**answers, "better": replace(answers["better"], effects=effects)})[RATIO]
+    assert [(bar.word, bar.n) for bar in found if bar.claim == "better"] == [("contradicted", 3), ("supported", None)]
+    assert all(bar.budget == "quick" for bar in found)
+    own = panels(ledger, answers)[RATIO][0]
+    assert (own.word, own.n, own.budget) == ("supported", 5, "quick")
+
+
+def test_a_label_names_n_and_budget_only_where_they_are_not_the_commonest():
+    bars = [Bar("one", case, "supported", 0.0, 0.0, 0.0, n, "quick") for case, n in (("a", 5), ("b", 5), ("", 10))]
+    bars.append(Bar("two", "c", "supported", 0.0, 0.0, 0.0, 5, "paper"))
+    usual = commonest(bars)
+    assert usual == (5, "quick")
+    assert [label_of(bar, usual) for bar in bars] == ["one, a", "one, b", "one (n = 10)", "two, c (paper)"]
+
+
+def test_panels_fill_two_columns_evenly():
+    assert balanced({RATIO: 30, POWER: 36, RANK: 7}) == [[RATIO, RANK], [POWER]]
+    assert balanced({RATIO: 36, POWER: 20, RANK: 7}) == [[RATIO], [POWER, RANK]]
+    assert balanced({RANK: 7}) == [[RANK]]
+
+
+def test_no_label_of_the_picture_is_cut_off(frozen, tmp_path, monkeypatch):
+    ledger, _, _, answers = frozen
+    drawn = {}
+
+    def keep(figure, path):
+        drawn["figure"] = figure
+        return save(figure, path)
+
+    monkeypatch.setattr("regbench.reports.claims.figure.save", keep)
+    wide = replace(answers["better"].effects[0], label="a case of a very long name against another of one as long")
+    draw_claims(ledger, {**answers, "better": replace(answers["better"], effects=(wide,))}, tmp_path / "claims.png")
+    figure = drawn["figure"]
+    figure.draw_without_rendering()
+    labels = [text for axes in figure.get_axes() if axes.get_visible() for text in axes.get_yticklabels()]
+    boxes = [text.get_window_extent() for text in labels]
+    assert len(boxes) >= 3 and min(box.x0 for box in boxes) > 0 and max(box.x1 for box in boxes) < figure.bbox.x1
