@@ -24,7 +24,7 @@ from regbench.reports.claims.figure import (
 from regbench.reports.claims.ledger import answer_all
 from regbench.reports.claims.report import load_claims, report_text, write_report
 from regbench.reports.claims.rows import Evidence
-from regbench.reports.claims.rules import families_text
+from regbench.reports.claims.rules import RULES, families_text
 from regbench.reports.claims.takeaways import brief, takeaways
 from regbench.reports.style import save
 from regbench.reports.tables import EN_DASH, MINUS
@@ -169,6 +169,7 @@ def test_p_values_of_a_case_are_printed_in_both_directions(frozen):
     answers = frozen[-1]
     assert "uncorrected p < 0.001 as claimed, p = 1.000 opposite" in answers["better"].details[0]
     assert "uncorrected p = 1.000 as claimed, p < 0.001 opposite" in answers["worse"].details[0]
+    assert f"`p = {EN_DASH}`: no test" in RULES
 
 
 def test_holm_families_are_named_with_their_claims_and_linked_from_each_section(frozen):

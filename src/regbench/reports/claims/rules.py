@@ -27,6 +27,7 @@ RULES = f"""## How to read this
 - p-values are printed in both directions: *as claimed*, of an effect in the claimed direction, and *opposite*, of one
   in the other (for a claim of no difference: of a difference). Those of a case are uncorrected unless it says
   otherwise; a case whose outcome *alone*, corrected over all cases of the family, is not its claim's verdict says so.
+  `p = {EN_DASH}`: no test, mostly because a value that the cap on epochs cut off would flatter it.
 - *{verdicts.CONSISTENT}*, *{verdicts.INCONSISTENT}*: what answers is no training but the document's own numbers or
   formulas, or published weights, computed again: they bear the claim out or they do not. *{verdicts.NOT_RUN}*: there is
   no training; a table at the end of a document's part says what is needed. *{verdicts.NOT_TESTABLE}*: the document
