@@ -71,7 +71,7 @@ def test_members_share_initial_weights_and_data_order_but_not_across_seeds(tmp_p
     from regbench.build import build
     from regbench.data import load_splits
     from regbench.data.sources import digits
-    from regbench.training.loop import data_order
+    from regbench.training.batch import data_order
 
     data = load_splits(digits(), 64, 16, 0, torch.device("cpu"))
     weights = {}

@@ -1,5 +1,6 @@
 """What a member's config describes, as objects: model, regularizer, task, optimizer, schedule."""
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -11,12 +12,14 @@ from regbench.errors import UserError
 from regbench.jobs import Member
 from regbench.models import GAN
 from regbench.regularizers import Regularizer
-from regbench.stopping import EarlyStopping
+from regbench.stopping import EarlyStopping, Plateau
 from regbench.training import AdversarialTraining, Checkpoint, Schedule, Task, Training
 from regbench.training.adversarial import NETS, Optimizers
+from regbench.training.augmentation import Augmentation
 
 #: settings of a task's config that the loop reads, not the task
-LOOP_KEYS = ("batch_size", "optimizer", "early_stopping", "clip_norm", "follow")
+LOOP_KEYS = ("batch_size", "optimizer", "early_stopping", "clip_norm", "follow", "plateau", "augment")
+LOOP_KEYS += ("precision", "accumulate", "channels_last")
 
 
 def build(
@@ -73,7 +76,6 @@ def make_optimizer(
 def make_schedule(member: Member, model: torch.nn.Module) -> Schedule:
     """What the loop reads of a member's config."""
     task = member.config["task"]
-    stopping = task.get("early_stopping")
     follow = task.get("follow") or []
     if not isinstance(follow, list):
         raise UserError(f"task.follow={follow} is not allowed: a list of layers, or null")
@@ -81,8 +83,16 @@ def make_schedule(member: Member, model: torch.nn.Module) -> Schedule:
     if clip is not None and not (isinstance(clip, int | float) and clip > 0):
         raise UserError(f"task.clip_norm={clip} is not allowed: a number above 0, or null")
     _check_followed(follow, model)
-    stopping = None if stopping is None else _early_stopping(stopping)
-    return Schedule(member.config["epochs"], task["batch_size"], stopping, clip, tuple(follow))
+    return Schedule(
+        member.config["epochs"],
+        task["batch_size"],
+        _settings("early_stopping", EarlyStopping, task),
+        clip,
+        tuple(follow),
+        _settings("plateau", Plateau, task),
+        _settings("augment", Augmentation, task),
+        **{key: task[key] for key in ("precision", "accumulate", "channels_last") if key in task},
+    )
 
 
 def _check_followed(follow: list[str], model: torch.nn.Module) -> None:
@@ -93,13 +103,15 @@ def _check_followed(follow: list[str], model: torch.nn.Module) -> None:
             raise UserError(f"task.follow={name} is no dense layer of this model: allowed are {', '.join(dense)}")
 
 
-def _early_stopping(settings: dict[str, Any]) -> EarlyStopping:
+def _settings(key: str, kind: type, task: dict[str, Any]) -> Any:
+    """An object of this dataclass from the task's settings under a key; None where there are none."""
+    if task.get(key) is None:
+        return None
     try:
-        return EarlyStopping(**settings)
+        return kind(**task[key])
     except TypeError as error:
-        raise UserError(
-            f"task.early_stopping={settings} is not allowed: patience, min_delta and watch ({error})"
-        ) from error
+        names = ", ".join(field.name for field in dataclasses.fields(kind))
+        raise UserError(f"task.{key}={task[key]} is not allowed: {names}, or null ({error})") from error
 
 
 def make(key: str, config: dict[str, Any], **context: Any) -> Any:

@@ -66,18 +66,21 @@ def _member(config: dict[str, Any], seed: int, strength: float) -> Member:
 def _config(cfg: DictConfig, strength: float) -> dict[str, Any]:
     """The scientific config at one strength, without a seed."""
     regularizer = _at_strength(cfg, strength)
+    dataset = {
+        "name": cfg.dataset.name,
+        "split_seed": cfg.dataset.split_seed,
+        "train_images": cfg.budget.train_images,
+        "heldout_images": cfg.budget.heldout_images,
+    }
+    if "side" in cfg.dataset:
+        dataset["side"] = cfg.dataset.side
     if strength != 0.0 and regularizer["method"] == _at_strength(cfg, 0.5 * strength)["method"]:
         raise UserError(
             f"strengths=[{strength}]: nothing in regularizer={regularizer['name']} reads regularizer.strength; "
             "set regularizer.strength and leave the setting that refers to it; for none it is 0"
         )
     config = {
-        "dataset": {
-            "name": cfg.dataset.name,
-            "split_seed": cfg.dataset.split_seed,
-            "train_images": cfg.budget.train_images,
-            "heldout_images": cfg.budget.heldout_images,
-        },
+        "dataset": dataset,
         "model": OmegaConf.to_container(cfg.model, resolve=True),
         "regularizer": regularizer,
         "task": OmegaConf.to_container(cfg.task, resolve=True),
@@ -90,7 +93,7 @@ def _config(cfg: DictConfig, strength: float) -> dict[str, Any]:
 def unregularized(config: dict[str, Any]) -> dict[str, Any]:
     """The config of the baseline: no regularizer, and no penalty for early stopping to watch."""
     task = config["task"]
-    if isinstance(task.get("early_stopping"), dict):
+    if isinstance(task.get("early_stopping"), dict) and task["early_stopping"].get("watch", "compound") == "compound":
         task = {**task, "early_stopping": {**task["early_stopping"], "watch": "base"}}
     return {**config, "regularizer": BASELINE, "task": task}
 

@@ -20,6 +20,7 @@ from regbench.reports.store import Store
 from regbench.sharing import records_from, served_provenance
 from regbench.training import Checkpoint, Failed, Training, fit, fit_stacked
 from regbench.training.loop import Record
+from regbench.training.ranks import ranks
 from regbench.training.stacked import best_size, why_not
 from regbench.training.tracking import Tracker
 
@@ -45,7 +46,8 @@ class Run:
     def train(self, job: list[Member]) -> None:
         """Train the members: those of strength 0 first, as one training may serve others with them."""
         for baselines in (True, False):
-            chosen = [member for member in job if (member.strength == 0.0) is baselines and not self.serve(member)]
+            wanted = [member for member in job if (member.strength == 0.0) is baselines]
+            chosen = [member for member in wanted if not ranks().on_first(lambda each=member: self.serve(each))]
             size = self.size(chosen)
             if size == 1:
                 for member in chosen:
@@ -80,14 +82,15 @@ class Run:
             return 1
         first = self.begin(job[0], own_noise=True)
         alike = len({stack_key(member) for member in job}) == 1
-        reason = why_not(first) if alike else "a setting beside the strength differs with it"
+        schedule = make_schedule(job[0], first.model)
+        reason = why_not(first, schedule) if alike else "a setting beside the strength differs with it"
         if reason is not None:
             log.info("the members are trained one by one: %s", reason)
             return 1
         if most is not None:
             return most
         trainings = [first, *(self.begin(member, own_noise=True) for member in job[1:])]
-        return best_size(trainings, self.data, make_schedule(job[0], first.model))
+        return best_size(trainings, self.data, schedule)
 
     def alone(self, member: Member) -> None:
         """One member to its end, unless another process trains it."""
@@ -127,15 +130,20 @@ class Run:
 
     @contextlib.contextmanager
     def taken(self, job: list[Member]):
-        """Hold the locks of those members that no other process trains, or has just finished; yields them."""
+        """Hold the locks of those members that no other training has, or has just finished; yields them."""
         with contextlib.ExitStack() as locks:
-            mine = []
-            for member in job:
-                if not locks.enter_context(lock(checkpoint_path(self.cfg, member).with_suffix(".lock"))):
-                    log.warning("%s is being trained by another process: skipped here", member.label)
-                elif member.id in self.retried or not self.store.has(member.id):
-                    mine.append(member)
-            yield mine
+
+            def take() -> list[str]:
+                mine = []
+                for member in job:
+                    if not locks.enter_context(lock(checkpoint_path(self.cfg, member).with_suffix(".lock"))):
+                        log.warning("%s is being trained by another process: skipped here", member.label)
+                    elif member.id in self.retried or not self.store.has(member.id):
+                        mine.append(member.id)
+                return mine
+
+            mine = ranks().on_first(take)
+            yield [member for member in job if member.id in mine]
 
     @contextlib.contextmanager
     def bar(self, schedule: Any, at_once: int, label: str):
@@ -143,7 +151,10 @@ class Run:
         steps = -(-len(self.data.train) // schedule.batch_size)
         finished: dict[str, int] = {}
         with tqdm(
-            total=steps * schedule.epochs * at_once, desc=label, unit="step", disable=not self.cfg.progress
+            total=steps * schedule.epochs * at_once,
+            desc=label,
+            unit="step",
+            disable=not (self.cfg.progress and ranks().first),
         ) as bar:
 
             def on_epoch(member: Member, record: Record) -> None:
@@ -155,10 +166,12 @@ class Run:
             yield bar, on_epoch
 
     def finish(self, member: Member, training: Training, failure: Failed | None, how: dict[str, Any]) -> None:
-        """Store the member's row, and only then drop its checkpoint."""
+        """Store the member's row, and only then drop its checkpoint; of several processes the first does."""
+        if not ranks().first:
+            return
         if failure is not None:
             log.error("%s failed: %s", member.label, failure)
-        artifacts = {} if failure is not None else training.artifacts()
+        artifacts = {} if failure is not None else training.artifacts(self.data)
         self.tracker.log_pictures(member_name(member), artifacts)
         row = {
             "id": member.id,
@@ -174,6 +187,8 @@ class Run:
         }
         earlier = {"resumed_from": training.checkpoint.earlier}
         measured_with = training.task.provenance()
+        if ranks().size > 1:
+            how = {**how, "processes": ranks().size}
         row["provenance"] = {**self.origin, **measured_with, "seconds": seconds(training.records), **earlier, **how}
         self.store.write(row)
         training.checkpoint.remove()

@@ -25,6 +25,7 @@ from regbench.paths import CONFIGS
 from regbench.reports.store import Store
 from regbench.run import Run, stack_limit
 from regbench.training.provenance import provenance
+from regbench.training.ranks import check_shares, join, ranks
 from regbench.training.tracking import Tracker
 
 log = logging.getLogger("regbench")
@@ -40,21 +41,27 @@ def train(cfg: DictConfig) -> None:
     stack_limit(cfg)
     store = Store(Path(cfg.paths.results))
     device = choose_device(cfg.device)
+    join(device)
     keep_freed_memory()
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
-    retried = store.failed_ids() if cfg.retry_failed else set()
-    missing = [member for member in job if member.id in retried or not store.has(member.id)]
-    log.info("%s: %d of %d members to train", cfg.experiment_name, len(missing), len(job))
+    retried = ranks().on_first(lambda: store.failed_ids() if cfg.retry_failed else set())
+    stored = ranks().on_first(lambda: {member.id for member in job if store.has(member.id)} - retried)
+    missing = [member for member in job if member.id not in stored]
+    if ranks().first:
+        log.info("%s: %d of %d members to train", cfg.experiment_name, len(missing), len(job))
     if not missing:
         return
+    check_shares(cfg.task.batch_size, ranks().size)
     store.check_writable(cfg.experiment_name)
     origin = provenance(device)  # now: the sources may change while this process trains
     data = load_data(cfg, device)
     for member in {member.strength: member for member in missing}.values():
         # A wrong placement, strength or task is said before any tracking or training.
         training = build(member, data, device)
-        names = {"task": cfg.task.name, "model": cfg.model.name}
+        names = {"task": cfg.task.name, "model": cfg.model.name, "dataset": cfg.dataset.name}
+        if training.task.adversarial and ranks().size > 1:
+            raise UserError(f"task={cfg.task.name} trains in one process: allowed with torchrun are other tasks")
         training.task.check(training.model, data.train, names)
         make_schedule(member, training.model)
     tracker = start_tracker(cfg, missing)
@@ -68,14 +75,16 @@ def train(cfg: DictConfig) -> None:
 
 def load_data(cfg: DictConfig, device: torch.device) -> Splits:
     """The splits of the job's dataset, on the device."""
-    prepared = load_prepared(cfg.dataset.name, Path(cfg.paths.data), cfg.download)
+    prepared = load_prepared(cfg.dataset.name, Path(cfg.paths.data), cfg.download, cfg.dataset.get("side"))
     return load_splits(prepared, cfg.budget.train_images, cfg.budget.heldout_images, cfg.dataset.split_seed, device)
 
 
 def choose_device(name: str) -> torch.device:
     """The torch device called `name`; "auto" is the first GPU, else the CPU."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -89,7 +98,8 @@ def start_tracker(cfg: DictConfig, job: list[Member]) -> Tracker:
     config = {**job[0].config, "seed": [member.seed for member in job]}
     name = f"{cfg.dataset.name}-{cfg.model.name}-{cfg.regularizer.name}-{cfg.budget.name}"
     folder = Path(cfg.paths.outputs)
-    return Tracker(cfg.tracking.mode, cfg.tracking.project, folder, cfg.experiment_name, name, config)
+    mode = cfg.tracking.mode if ranks().first else "off"
+    return Tracker(mode, cfg.tracking.project, folder, cfg.experiment_name, name, config)
 
 
 def report_failures(rows: list[dict[str, Any]]) -> None:

@@ -24,8 +24,9 @@ from regbench.reports.store import Store
 from regbench.train import MembersFailed, train
 from regbench.training import AdversarialTraining, Checkpoint, Failed, Schedule, fit
 from regbench.training.adversarial import NETS, Curves, Optimizers
+from regbench.training.batch import data_order
 from regbench.training.generate import Generate
-from regbench.training.loop import data_order, frozen_statistics
+from regbench.training.loop import frozen_statistics
 from regbench.training.stacked import why_not
 from tests.measures.test_extractor import make_extractor
 from tests.test_train import config, metrics

@@ -1,21 +1,21 @@
 """Where datasets come from: scikit-learn's digits, an existing prepared folder, or torchvision's downloads."""
 
 import functools
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regbench.data.pictures import array_on_disk, centre_square, pictures, resized, shown
 from regbench.data.prepared import Prepared, read_prepared, write_prepared
+from regbench.data.segmentation import coco, duts
 from regbench.errors import UserError
 from regbench.locks import lock
 
-if TYPE_CHECKING:
-    from PIL import Image
-
 DIGITS_TEST = 500
 FACE_SIDE = 64
+IMAGENETTE_SIDE = 224
 
 
 def digits() -> Prepared:
@@ -42,7 +42,7 @@ def digits() -> Prepared:
     return Prepared("digits", "classification", [str(c) for c in range(10)], "scikit-learn", arrays)
 
 
-def _from_torchvision(name: str, class_name: str, downloads: Path) -> Prepared:
+def _from_torchvision(name: str, class_name: str, downloads: Path, scratch: Path) -> Prepared:
     import torchvision.datasets
 
     dataset_class = getattr(torchvision.datasets, class_name)
@@ -55,53 +55,95 @@ def _from_torchvision(name: str, class_name: str, downloads: Path) -> Prepared:
     return Prepared(name, "classification", list(part.classes), f"torchvision.datasets.{class_name}", arrays)
 
 
-def _celeba(downloads: Path) -> Prepared:
-    """CelebA's aligned faces, 64x64; no labels. 2 GB of memory while it is made."""
+def _celeba(downloads: Path, scratch: Path) -> Prepared:
+    """CelebA's aligned faces, centre squares of 64x64; no labels."""
     import torchvision.datasets
 
     arrays: dict[str, np.ndarray] = {}
     for split in ("train", "test"):
         part = torchvision.datasets.CelebA(root=str(downloads), split=split, target_type=[], download=True)
-        images = np.empty((len(part), FACE_SIDE, FACE_SIDE, 3), np.uint8)
-        for place in range(len(part)):
-            images[place] = face(part[place][0])
+        images = array_on_disk(scratch / f"{split}_images.npy", (len(part), FACE_SIDE, FACE_SIDE, 3))
+        for place in shown(range(len(part)), f"celeba {split}"):
+            images[place] = centre_square(part[place][0], FACE_SIDE)
         arrays[f"{split}_images"], arrays[f"{split}_labels"] = images, np.zeros(len(part), np.int64)
     return Prepared("celeba", "generation", ["face"], "torchvision.datasets.CelebA", arrays)
 
 
-def face(image: "Image.Image") -> np.ndarray:
-    """The centre square of a picture, resized bilinearly: uint8 (64, 64, 3)."""
-    from PIL import Image
+def _imagenette(downloads: Path, scratch: Path) -> Prepared:
+    """Imagenette, ten classes of ImageNet: centre squares of 224x224, the 320-pixel edition; its `val` is the test."""
+    import torchvision.datasets
 
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.convert("RGB").crop((left, top, left + side, top + side))
-    return np.asarray(square.resize((FACE_SIDE, FACE_SIDE), Image.Resampling.BILINEAR))
+    arrays: dict[str, np.ndarray] = {}
+    for split in ("train", "test"):
+        folder = "train" if split == "train" else "val"
+        there = (downloads / "imagenette2-320").is_dir()
+        part = torchvision.datasets.Imagenette(root=str(downloads), split=folder, size="320px", download=not there)
+        paths, labels = zip(*part._samples, strict=True)
+        file = scratch / f"{split}_images.npy"
+        arrays[f"{split}_images"] = pictures([Path(path) for path in paths], IMAGENETTE_SIDE, file)
+        arrays[f"{split}_labels"] = np.array(labels, np.int64)
+    classes = [names[0] for names in part.classes]
+    return Prepared("imagenette", "classification", classes, "torchvision.datasets.Imagenette", arrays)
 
 
-#: sources that need a download, by dataset name: folder for the raw downloads -> the dataset
-DOWNLOADS: dict[str, Callable[[Path], Prepared]] = {
+#: sources that need a download, by dataset name: (folder of raw downloads, folder for arrays in the making) -> dataset
+DOWNLOADS: dict[str, Callable[[Path, Path], Prepared]] = {
     "mnist": functools.partial(_from_torchvision, "mnist", "MNIST"),
     "cifar10": functools.partial(_from_torchvision, "cifar10", "CIFAR10"),
     "cifar100": functools.partial(_from_torchvision, "cifar100", "CIFAR100"),
     "celeba": _celeba,
+    "imagenette": _imagenette,
+    "coco": coco,
+    "duts": duts,
 }
 
 
 @functools.lru_cache(maxsize=2)
-def load_prepared(name: str, root: Path, download: bool = True) -> Prepared:
+def load_prepared(name: str, root: Path, download: bool = True, side: int | None = None) -> Prepared:
     """The dataset called `name`: embedded, from its prepared folder under `root`, or downloaded into it.
+
+    With `side` its images are squares of so many pixels; what is resized is kept in a prepared folder beside it.
 
     Raises:
         UserError: unknown name, a damaged folder, or nothing there and no download to be had.
     """
+    if side is not None and (not isinstance(side, int) or isinstance(side, bool) or side < 8):
+        raise UserError(f"dataset.side={side} is not allowed: pixels, an integer of 8 or more, or null")
     if name == "digits":
+        if side is not None:
+            raise UserError(f"dataset.side={side} is not allowed for digits: it is embedded as it is")
         return digits()
+    if side is not None and (root / _resized_name(name, side) / "dataset.json").exists():
+        return read_prepared(root / _resized_name(name, side))
     folder = root / name
     if not (folder / "dataset.json").exists():
         if not download:
             raise UserError(_missing(name, folder, "and downloads are off (download=false)"))
         prepare(name, root)
+    whole = read_prepared(folder)
+    if side is None or whole.arrays["train_images"].shape[1:3] == (side, side):
+        return whole
+    return _at_side(whole, root, side)
+
+
+def _resized_name(name: str, side: int) -> str:
+    return f"{name}-{side}px"
+
+
+def _at_side(whole: Prepared, root: Path, side: int) -> Prepared:
+    """The dataset resized, from its own prepared folder; of several processes one makes it."""
+    largest = min(whole.arrays["train_images"].shape[1:3])
+    if side > largest:
+        raise UserError(f"dataset.side={side} is not allowed: {whole.name} is prepared at {largest} pixels")
+    folder = root / _resized_name(whole.name, side)
+    with lock(root / f"{folder.name}.lock", wait=True), tempfile.TemporaryDirectory(dir=root) as scratch:
+        if not (folder / "dataset.json").exists():
+            arrays = {
+                key: resized(array, side, Path(scratch) / f"{key}.npy") if array.ndim > 2 else array
+                for key, array in whole.arrays.items()
+            }
+            source = f"{whole.source}, resized from {largest} to {side} pixels"
+            write_prepared(Prepared(whole.name, whole.task, whole.classes, source, arrays), folder)
     return read_prepared(folder)
 
 
@@ -115,17 +157,18 @@ def prepare(name: str, root: Path, again: bool = False) -> Path:
         allowed = ", ".join(["digits", *DOWNLOADS])
         raise UserError(f"dataset={name} has no download here: allowed are {allowed}")
     try:
-        with lock(root / f"{name}.lock", wait=True):
+        with lock(root / f"{name}.lock", wait=True), tempfile.TemporaryDirectory(dir=root) as scratch:
             if again or not (folder / "dataset.json").exists():
-                write_prepared(DOWNLOADS[name](root / "downloads"), folder)
+                write_prepared(DOWNLOADS[name](root / "downloads", Path(scratch)), folder)
     except (OSError, RuntimeError) as error:
         raise UserError(_missing(name, folder, f"and its download failed ({' '.join(str(error).split())})")) from error
     return folder
 
 
 def _missing(name: str, folder: Path, why: str) -> str:
+    kind = "masks" if DOWNLOADS[name] in (coco, duts) else "labels"
     return (
-        f"dataset={name}: no {folder}/dataset.json (with train_images.npy, train_labels.npy, test_images.npy, "
-        f"test_labels.npy), {why}; make it with `python scripts/prepare_data.py {name}`, "
+        f"dataset={name}: no {folder}/dataset.json (with train_images.npy, train_{kind}.npy, test_images.npy, "
+        f"test_{kind}.npy), {why}; make it with `python scripts/prepare_data.py {name}`, "
         "or set REGBENCH_DATA to the folder that holds it"
     )

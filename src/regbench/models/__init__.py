@@ -4,5 +4,7 @@ from regbench.models.autoencoder import Autoencoder
 from regbench.models.cnn5 import CNN5
 from regbench.models.cnn_blocks import CNNBlocks
 from regbench.models.gan import DCGAN, GAN, SNGAN, WGANGP
+from regbench.models.imagenet import VGG16, ResNet50
+from regbench.models.unet import UNet
 
-__all__ = ["CNN5", "DCGAN", "GAN", "SNGAN", "WGANGP", "Autoencoder", "CNNBlocks"]
+__all__ = ["CNN5", "DCGAN", "GAN", "SNGAN", "VGG16", "WGANGP", "Autoencoder", "CNNBlocks", "ResNet50", "UNet"]

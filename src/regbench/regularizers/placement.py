@@ -1,5 +1,7 @@
 """Which layers a penalty on weights looks at: dense and convolutional ones, by word, index or name."""
 
+from collections.abc import Iterable
+
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -12,8 +14,8 @@ def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> d
     """The dense and convolutional layers of a placement, by name, in forward order; those of averages left out.
 
     Args:
-        placement: "first", "all", "convolutions" (all of these), an index, a name, or a list of indices and names;
-            the order is that in which the model lists its modules.
+        placement: "first", "all", "convolutions" (all of these), a word of the model's own `placements`, an index, a
+            name, or a list of indices and names; the order is that in which the model lists its modules.
 
     Raises:
         UserError: a name or index that matches no layer, or none at all.
@@ -33,23 +35,26 @@ def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> d
         placement = [name for name, layer in layers.items() if isinstance(layer, nn.Conv2d)]
         if not placement:
             raise UserError("placement=convolutions matches no layer: this model has no convolution")
+    words = getattr(model, "placements", {})
+    if isinstance(placement, str) and placement in words:
+        placement = words[placement]
     if not isinstance(placement, str | int | list | tuple):
         raise UserError(f"placement={placement} is not allowed: a word, an index, a name, or a list of these")
     wanted = [placement] if isinstance(placement, str | int) else list(placement)
     if not wanted:
         raise UserError("placement=[] names no layer: use regularizer=none for none")
-    chosen = [names[0] if key == "first" else _layer_name(key, names) for key in wanted]
+    chosen = [names[0] if key == "first" else _layer_name(key, names, words) for key in wanted]
     if len(set(chosen)) < len(chosen):
         raise UserError(f"placement={wanted} names a layer twice")
     return {name: layers[name] for name in names if name in chosen}
 
 
-def _layer_name(key: str | int, names: list[str]) -> str:
+def _layer_name(key: str | int, names: list[str], words: Iterable[str]) -> str:
     if isinstance(key, int) and 0 <= key < len(names):
         return names[key]
     if key in names:
         return key
     raise UserError(
-        f"placement={key} matches no layer: allowed are first, all, convolutions, 0 to {len(names) - 1}, "
-        f"or {', '.join(names)}"
+        f"placement={key} matches no layer: allowed are {', '.join(['first', 'all', 'convolutions', *words])}, "
+        f"0 to {len(names) - 1}, or {', '.join(names)}"
     )

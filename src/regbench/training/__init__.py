@@ -4,6 +4,7 @@ from regbench.training.adversarial import AdversarialTraining
 from regbench.training.checkpoint import Checkpoint
 from regbench.training.loop import Failed, Training, fit
 from regbench.training.schedule import Schedule
+from regbench.training.segment import Segment
 from regbench.training.stacked import fit_stacked
 from regbench.training.task import Classify, Reconstruct, Task
 
@@ -14,6 +15,7 @@ __all__ = [
     "Failed",
     "Reconstruct",
     "Schedule",
+    "Segment",
     "Task",
     "Training",
     "fit",

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from regbench.data import Batches
+from regbench.data import Batches, Splits
 from regbench.errors import UserError
 from regbench.models import GAN
-from regbench.training.loop import Failed, Steps, Training, data_order, frozen_statistics
+from regbench.training.batch import data_order
+from regbench.training.loop import Failed, Steps, Training, frozen_statistics
 from regbench.training.schedule import Schedule
 
 NETS = ("discriminator", "generator")
@@ -53,7 +54,7 @@ class AdversarialTraining(Training):
             raise UserError(f"task.n_dis={self.task.n_dis} is not allowed: an epoch has {len(batches)} steps")
         curves = Curves(len(batches), (epoch - 1) * len(batches), min(WINDOWS, len(batches) // self.task.n_dis))
         for number, index in enumerate(batches, start=1):
-            real = self.task.images(data, index.to(data.images.device))
+            real = self.task.images(data, index.to(data.device))
             values = self.discriminator_step(real, schedule.clip_norm)
             if number % self.task.n_dis == 0:
                 values |= self.generator_step(len(real), schedule.clip_norm)
@@ -89,9 +90,9 @@ class AdversarialTraining(Training):
             discriminator = discriminator + self.model.discriminator_penalty(real, fake)
             return {"generator": self.model.generator_loss(scores), "discriminator": discriminator}
 
-    def artifacts(self) -> dict[str, Tensor]:
+    def artifacts(self, data: Splits) -> dict[str, Tensor]:
         """Those of the regularizer, and `samples`: generated images (n, C, H, W)."""
-        return {**super().artifacts(), "samples": self.task.shown(self.model)}
+        return {**super().artifacts(data), "samples": self.task.shown(self.model)}
 
     def _step(self, net: str, loss: Tensor, clip_norm: float | None) -> dict[str, Tensor]:
         """Minimise the loss, penalty included, over one net's parameters; the norm of its gradient."""

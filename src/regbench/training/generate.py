@@ -41,7 +41,7 @@ class Generate(Task):
 
     def check(self, model: nn.Module, data: Batches, names: dict[str, str]) -> None:
         super().check(model, data, names)
-        channels, known = data.input_shape[0], self._load(data.images.device).channels
+        channels, known = data.input_shape[0], self._load(data.device).channels
         if known not in (None, channels):
             raise UserError(
                 f"task.extractor={self.extractor_name} is of images with {known} channels, these have {channels}"
@@ -104,7 +104,7 @@ class Generate(Task):
 
     def _real(self, data: Batches, count: int, extractor: Extractor) -> tuple[Tensor, Tensor]:
         """Features and logits of so many images of a split, drawn at random: folders may be sorted by class."""
-        chosen = torch.randperm(len(data), generator=_generator())[:count].to(data.images.device)
+        chosen = torch.randperm(len(data), generator=_generator())[:count].to(data.device)
         return self._extract((data.unit(index) for index in chosen.split(EVALUATION_BATCH)), extractor)
 
     def _generated(self, model: GAN, device: torch.device) -> Iterable[Tensor]:
@@ -132,7 +132,7 @@ def _generator() -> torch.Generator:
 
 def _once(data: Batches, key: tuple, measure: Callable[[], Any]) -> Any:
     """What `measure()` gives, remembered for as long as the split's images live: it is the same for all trainings."""
-    known = _measured.setdefault(data.images, {})
+    known = _measured.setdefault(data.images if data.chosen is None else data.chosen, {})
     if key not in known:
         known[key] = measure()
     return known[key]

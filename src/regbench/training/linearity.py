@@ -40,7 +40,7 @@ class ClassifyLinearity(Classify):
         """`additivity_gap` of the network, and `subnetwork_gap`, the mean over random ones, where it has dropout."""
         count = min(self.pairs, len(data) // 2)
         chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(PAIRING_SEED))[: 2 * count]
-        first, second = (data.take(index) for index in chosen.to(data.images.device).split(count))
+        first, second = (data.take(index) for index in chosen.to(data.device).split(count))
         found = {"additivity_gap": additivity_gap(model, first, second)}
         if any(is_dropout(module) for module in model.modules()):
             found["subnetwork_gap"] = additivity_gap(subnetworks(model), first, second)

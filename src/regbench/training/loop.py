@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from regbench.data import Batches, Splits
 from regbench.regularizers import Regularizer
 from regbench.regularizers.entropy import dense_entropy_change, highest_entropy_change
+from regbench.training.batch import add_gradients, batches
 from regbench.training.checkpoint import Checkpoint
+from regbench.training.ranks import ranks, remembered
 from regbench.training.schedule import Schedule
 from regbench.training.task import Sums, Task
 
@@ -58,6 +60,15 @@ class Training:
     input_shape: tuple[int, int, int]
     noise: torch.Generator | None = None
     records: list[Record] = field(default_factory=list)
+    wrapped: nn.Module | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.wrapped = ranks().wrap(self.model) if ranks().size > 1 else None
+
+    @property
+    def network(self) -> nn.Module:
+        """What a step calls: the model, or what averages its gradients over several processes."""
+        return self.wrapped or self.model
 
     def resume(self) -> None:
         """Go to where the checkpoint left off, if there is one."""
@@ -67,9 +78,9 @@ class Training:
         """One pass over the images."""
         return train_epoch(self, data, schedule, epoch, on_step)
 
-    def artifacts(self) -> dict[str, Tensor]:
+    def artifacts(self, data: Splits) -> dict[str, Tensor]:
         """Arrays worth keeping with the finished row, each (rows, ..., height, width) in [0, 1]."""
-        return self.regularizer.artifacts()
+        return self.regularizer.artifacts() | self.task.artifacts(self.model, data)
 
     def end_epoch(self, data: Splits, steps: Steps, seconds: float) -> Record:
         """Evaluate, measure, record and save; `seconds` is the time that the epoch's steps took.
@@ -78,7 +89,8 @@ class Training:
             Failed: a number of the epoch is not finite.
         """
         start = time.perf_counter()
-        measures = {"train": self.regularizer.measurements() | self.regularizer.penalty_measurements(self.model)}
+        counted = ranks().average_of(self.regularizer.measurements())
+        measures = {"train": counted | self.regularizer.penalty_measurements(self.model)}
         record: Record = {"epoch": len(self.records) + 1, "train": steps.train, "measures": measures}
         record |= evaluate(self.model, self.regularizer, self.task, data, measures)
         if steps.followed:
@@ -89,8 +101,10 @@ class Training:
             if not math.isfinite(value):
                 raise Failed(f"{place} became {value} in epoch {record['epoch']}", self.records)
         record["seconds"] = round(seconds + time.perf_counter() - start, 3)
+        record = ranks().on_first(lambda: record)
         self.records.append(record)
-        self.checkpoint.save(self.model, self.optimizer, self.records, self.noise)
+        if ranks().first:
+            self.checkpoint.save(self.model, self.optimizer, self.records, self.noise)
         return record
 
 
@@ -112,6 +126,7 @@ def fit(
     training.resume()
     while not schedule.ended(training.records):
         start, epoch = time.perf_counter(), len(training.records) + 1
+        start_epoch(training, schedule, epoch)
         try:
             steps = training.train_epoch(data.train, schedule, epoch, on_step)
             record = training.end_epoch(data, steps, time.perf_counter() - start)
@@ -119,6 +134,16 @@ def fit(
             raise memory_failure(error, training) from error
         on_epoch(record)
     return training.records
+
+
+def start_epoch(training: Training, schedule: Schedule, epoch: int) -> None:
+    """Set the learning rate; of several processes each draws its own noise, a function of seed and epoch."""
+    if schedule.plateau is not None:
+        scale = schedule.plateau.scale_after(training.records)
+        for group in training.optimizer.param_groups:
+            group["lr"] = scale * training.optimizer.defaults["lr"]
+    if ranks().size > 1:
+        torch.manual_seed(training.seed * 1_000_003 + 1009 * epoch + ranks().rank)
 
 
 def memory_failure(error: RuntimeError, training: Training) -> Failed:
@@ -145,32 +170,23 @@ def numbers(record: Record, prefix: str = "") -> Iterator[tuple[str, float]]:
             yield f"{prefix}{key}", value
 
 
-def data_order(size: int, seed: int, epoch: int) -> Tensor:
-    """The order of an epoch's images: a function of seed and epoch alone, so that methods compare in pairs."""
-    return torch.randperm(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
-
-
 def train_epoch(
     training: Training, data: Batches, schedule: Schedule, epoch: int, on_step: Callable[[], None]
 ) -> Steps:
     """One pass over the images; mean loss (penalty left out) and counts, and what was followed over the steps."""
-    model, regularizer, task, optimizer = training.model, training.regularizer, training.task, training.optimizer
+    model, regularizer, optimizer = training.model, training.regularizer, training.optimizer
     layers = {name: model.get_submodule(name) for name in schedule.follow}
     model.train()
     sums, followed = Sums(), Followed()
-    for index in data_order(len(data), training.seed, epoch).split(schedule.batch_size):
-        inputs, targets = task.batch(data, index.to(data.targets.device))
+    for batch in batches(data, schedule, training.seed, epoch):
         followed.see({name: layer.weight for name, layer in layers.items()})
         optimizer.zero_grad(set_to_none=True)
-        output = model(inputs)
-        loss = task.loss(output, targets)
-        penalty = regularizer.penalty(model)
-        (loss if penalty is None else loss + penalty).backward()
+        inputs, targets = add_gradients(training, data, schedule, batch, sums)
         if schedule.clip_norm is not None:
             nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], schedule.clip_norm)
         optimizer.step()
         regularizer.adapt(functools.partial(current_loss, training, inputs, targets))
-        sums.add(loss, task.counted(output.detach(), targets), len(targets))
+        ranks().average(remembered(model, regularizer.own_parameters()))
         on_step()
     followed.see({name: layer.weight for name, layer in layers.items()})
     return Steps(sums.means(), {name: value.item() for name, value in followed.values().items()})
@@ -228,6 +244,6 @@ def evaluate(
         regularizer.set_mode(mode)
         for split, values in task.evaluate(model, data).items():
             metrics[split][mode] = values
-        measures[mode] = regularizer.measurements()
+        measures[mode] = ranks().average_of(regularizer.measurements())
     regularizer.set_mode("full")
     return metrics

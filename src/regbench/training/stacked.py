@@ -12,7 +12,6 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -21,17 +20,18 @@ from torch.func import functional_call, vmap
 from regbench.data import Batches, Splits
 from regbench.regularizers import Regularizer, SiteLayers
 from regbench.regularizers.base import input_shapes
+from regbench.training.batch import data_order
 from regbench.training.loop import (
     Failed,
     Followed,
     Record,
     Steps,
     Training,
-    data_order,
     is_out_of_memory,
     memory_failure,
     train_epoch,
 )
+from regbench.training.ranks import ranks
 from regbench.training.schedule import Schedule
 from regbench.training.task import Sums
 
@@ -44,8 +44,12 @@ TRIAL_SIZES = (4, 16)
 HOPELESS = 1.25  # so much slower than the best so far: larger stacks are not tried
 
 
-def why_not(training: Training) -> str | None:
+def why_not(training: Training, schedule: Schedule) -> str | None:
     """Why this training cannot be stacked with others of its kind; None: it can."""
+    if ranks().size > 1:
+        return "several processes train one member"
+    if not schedule.plain:
+        return "augment, plateau, precision, accumulate or channels_last is set"
     if type(training) is not Training:
         return f"{type(training).__name__} has steps of its own"
     if type(training.optimizer) not in ELEMENTWISE:
@@ -138,7 +142,7 @@ def train_stacked_epoch(
     on_step: Callable[[], None] = lambda: None,
 ) -> list[Steps]:
     """`loop.train_epoch` of all members at once; their models and optimizers are those after the epoch."""
-    device = data.targets.device
+    device = data.device
     stack = Stack(trainings)
     orders = torch.stack([data_order(len(data), training.seed, epoch) for training in trainings]).to(device)
     sums, followed = Sums(), Followed()
@@ -293,17 +297,16 @@ def _seconds_a_member(trainings: list[Training], data: Splits, schedule: Schedul
     copies = [copy.copy(each) for each in trainings]
     for each in copies:
         each.model, each.regularizer, each.optimizer = copy.deepcopy((each.model, each.regularizer, each.optimizer))
-        each.noise = torch.Generator(data.train.images.device).manual_seed(0)
+        each.noise = torch.Generator(data.train.device).manual_seed(0)
 
     def steps(count: int) -> float:
-        part = slice(0, count * schedule.batch_size)
-        few = replace(data.train, images=data.train.images[part], targets=data.train.targets[part])
+        few = data.train.first(count * schedule.batch_size)
         start = time.perf_counter()
         if len(copies) == 1:
             train_epoch(copies[0], few, schedule, 1, lambda: None)
         else:
             train_stacked_epoch(copies, few, schedule, 1)
-        if few.images.is_cuda:
+        if few.device.type == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from regbench.data import Batches, Splits
 from regbench.errors import UserError
+from regbench.training.ranks import ranks
 
 EVALUATION_BATCH = 128  # images at once without gradients: small enough for the caches; it does not change results
 
@@ -30,9 +31,18 @@ class Task:
         """Sums over a batch of what is measured beside the loss, each a () on the device."""
         return {}
 
+    #: dimensions of a dataset's targets: 1 for labels, 3 for masks; None: they are not read
+    target_dims: int | None = None
+
     @torch.no_grad()
     def check(self, model: nn.Module, data: Batches, names: dict[str, str]) -> None:
-        """Raise UserError where the model's output is none of this task's; `names` are those of task and model."""
+        """Raise UserError where dataset or model is none of this task's; `names` are those of the three."""
+        if self.target_dims is not None and data.targets.dim() != self.target_dims:
+            kinds = {1: "labels", 3: "masks"}
+            raise UserError(
+                f"task={names['task']} does not fit dataset={names['dataset']}, which has {kinds[data.targets.dim()]}: "
+                f"allowed are datasets with {kinds[self.target_dims]}"
+            )
         inputs, _ = self.batch(data, slice(0, 2))
         training = model.training
         shape = tuple(model.eval()(inputs).shape)
@@ -58,12 +68,16 @@ class Task:
         """What a row's numbers were measured with, beside its config."""
         return {}
 
+    def artifacts(self, model: nn.Module, data: Splits) -> dict[str, Tensor]:
+        """Arrays worth keeping with the finished row, each (rows, ..., height, width) in [0, 1]."""
+        return {}
+
     @torch.no_grad()
     def measure(self, model: nn.Module, data: Batches) -> dict[str, float]:
         """Mean loss and means of what is counted, over a split."""
-        sums = Sums()
-        for start in range(0, len(data), EVALUATION_BATCH):
-            inputs, targets = self.batch(data, slice(start, start + EVALUATION_BATCH))
+        sums, mine = Sums(), ranks().span(len(data))
+        for start in range(mine.start, mine.stop, EVALUATION_BATCH):
+            inputs, targets = self.batch(data, slice(start, min(start + EVALUATION_BATCH, mine.stop)))
             output = model(inputs)
             sums.add(self.loss(output, targets), self.counted(output, targets), len(targets))
         return sums.means()
@@ -73,13 +87,14 @@ class Classify(Task):
     """Cross entropy (nats) and accuracy (a fraction)."""
 
     output = "(N, classes)"
+    target_dims = 1
 
     def fits(self, output: tuple[int, ...], inputs: tuple[int, ...]) -> bool:
         return len(output) == 2
 
     def batch(self, data: Batches, index: Tensor | slice) -> tuple[Tensor, Tensor]:
         """Standardised images and int64 labels (B,)."""
-        return data.take(index), data.targets[index]
+        return data.take(index), data.target(index)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
         """(B, classes) logits, (B,) labels -> ()."""
@@ -109,7 +124,10 @@ class Reconstruct(Task):
 
 
 class Sums:
-    """Running sums of a loss and of counts over batches, in float64 on the device; `means` reads them once."""
+    """Running sums of a loss and of counts over batches, in float64 on the device; `means` reads them once.
+
+    Of several processes each adds its own images; the means are over those of all.
+    """
 
     def __init__(self) -> None:
         self.images = 0
@@ -123,7 +141,9 @@ class Sums:
 
     def means(self) -> dict[str, float]:
         """The means over all images, as numbers."""
-        return {name: total.item() / self.images for name, total in self.totals.items()}
+        totals = torch.stack([total.double() for total in self.totals.values()])
+        *values, images = ranks().add_up(torch.cat([totals, totals.new_tensor([self.images])])).tolist()
+        return {name: value / images for name, value in zip(self.totals, values, strict=True)}
 
     def means_of(self, members: int) -> list[dict[str, float]]:
         """The means of each member."""

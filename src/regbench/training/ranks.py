@@ -1,0 +1,112 @@
+"""Several processes at one training: who each is, what it takes of a batch, and what they add up.
+
+`torchrun` starts them; alone, everything here does nothing. The images of a global batch are shared out, gradients are
+averaged by DistributedDataParallel, sums of metrics are added up, and what regularizers and batch norm remember is
+averaged after every step.
+"""
+
+import datetime
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from regbench.errors import UserError
+
+T = TypeVar("T")
+WAIT = datetime.timedelta(minutes=30)  # for one that reads or evaluates longer than the others
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process's place among those of the training."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    def part(self, index: Tensor) -> Tensor:
+        """This process's share of a batch's indices; empty where there are fewer than processes."""
+        return index.tensor_split(self.size)[self.rank]
+
+    def span(self, count: int) -> range:
+        """This process's share of `count` images, in one piece."""
+        edges = [count * rank // self.size for rank in range(self.size + 1)]
+        return range(edges[self.rank], edges[self.rank + 1])
+
+    def on_first(self, call: Callable[[], T]) -> T:
+        """What the first process's call returns, in all of them; the others do not call."""
+        values = [call() if self.first else None]
+        if self.size > 1:
+            dist.broadcast_object_list(values, src=0)
+        return values[0]
+
+    def add_up(self, values: Tensor) -> Tensor:
+        """The sum over all processes."""
+        if self.size > 1:
+            values = values.clone()
+            dist.all_reduce(values)
+        return values
+
+    @torch.no_grad()
+    def average(self, tensors: Iterable[Tensor]) -> None:
+        """Each floating-point tensor becomes its mean over all processes, in one exchange."""
+        chosen = [tensor for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
+        if self.size == 1 or not chosen:
+            return
+        flat = torch.cat([tensor.detach().flatten().double() for tensor in chosen])
+        dist.all_reduce(flat)
+        for tensor, mean in zip(chosen, flat.div_(self.size).split([each.numel() for each in chosen]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
+    def average_of(self, values: dict[str, float]) -> dict[str, float]:
+        """Numbers by name, each its mean over all processes."""
+        if self.size == 1 or not values:
+            return values
+        mean = torch.tensor(list(values.values()), dtype=torch.float64)
+        self.average([mean])
+        return dict(zip(values, mean.tolist(), strict=True))
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The network that averages its gradients over all processes; the model itself where there is one."""
+        if self.size == 1:
+            return model
+        device = next(model.parameters()).device
+        return DistributedDataParallel(
+            model, device_ids=[device] if device.type == "cuda" else None, broadcast_buffers=False
+        )
+
+
+def ranks() -> Ranks:
+    """This process's place; alone without `torchrun`."""
+    if dist.is_available() and dist.is_initialized():
+        return Ranks(dist.get_rank(), dist.get_world_size())
+    return Ranks()
+
+
+def join(device: torch.device) -> None:
+    """Meet the other processes that `torchrun` has started; nothing to do without it, or the second time."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=WAIT)
+
+
+def check_shares(batch_size: int, size: int) -> None:
+    """Raise UserError for a batch that so many processes cannot share evenly."""
+    if batch_size % size:
+        raise UserError(
+            f"task.batch_size={batch_size} is not divisible by the {size} processes: allowed are multiples of {size}"
+        )
+
+
+def remembered(model: nn.Module, own: Iterable[Tensor]) -> list[Any]:
+    """What a step moves beside the network's parameters: all buffers, and a regularizer's own parameters."""
+    return [*model.buffers(), *own]
