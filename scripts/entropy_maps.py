@@ -4,15 +4,18 @@
     python scripts/entropy_maps.py vgg16                    torchvision's ImageNet weights beside an untrained network
     python scripts/entropy_maps.py vgg16 --weights W.npz    filters from a file: arrays (O, I, p, q) by layer name
     python scripts/entropy_maps.py vgg16 --weights W.pt     a state_dict of such a network
+    python scripts/entropy_maps.py unet --weights outputs/weights/ID.pt    a network trained here with keep_weights=true
 
-Writes results/tables/entropy-map-<network>.md and results/figures/entropy_map_<network>.png. As a control, the table
-also has the means at the other positions of the filter: where they look alike, c11 tells no more than the scale of the
-weights.
+Writes results/tables/entropy-map-<network>.md and results/figures/entropy_map_<network>.png; of a network trained here
+<network>-<dataset>. As a control, the table also has the means at the other positions of the filter: where they look
+alike, c11 tells no more than the scale of the weights.
 """
 
 import argparse
 import sys
 import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -21,13 +24,16 @@ import torch
 import torchvision
 from torch import nn
 
+from regbench.build import make
 from regbench.errors import UserError
-from regbench.measures import entropy_map, filter_positions, summarise
+from regbench.measures import entropy_map, filter_positions, highest_layers, summarise
 from regbench.paths import ROOT
 from regbench.reports.entropy.map_boxes import draw_entropy_maps
 from regbench.reports.tables import Cell, Table, to_markdown
 
-NETWORKS = ("vgg16", "resnet50")
+NETWORKS = ("vgg16", "resnet50")  # of which torchvision has weights
+TRAINED_HERE = (*NETWORKS, "unet")
+HIGHEST = 0.25  # share of the layers listed as those of the highest change: the entropy paper's "Empirical" list
 COLUMNS = ("Layer", "Filters", "Mean log|c11|", "First quartile", "Median", "Third quartile", "Lowest")
 COLUMNS += ("Outliers, %", "Mean at the centre", "Means at all positions but c11")
 
@@ -35,7 +41,7 @@ COLUMNS += ("Outliers, %", "Mean at the centre", "Means at all positions but c11
 def main() -> int:
     """Read the weights, measure, write; wrong input is one line and exit status 2."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", help=f"one of {', '.join(NETWORKS)}")
+    parser.add_argument("network", help=f"one of {', '.join(TRAINED_HERE)}")
     parser.add_argument("--weights", type=Path, help=".npz or .pt; default: torchvision's ImageNet weights")
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     args = parser.parse_args()
@@ -48,21 +54,65 @@ def main() -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Networks:
+    """Filters by layer of a trained network and of one before its training; `name` is that of what is written."""
+
+    name: str
+    source: str
+    trained: Mapping[str, np.ndarray | torch.Tensor]
+    untrained: Mapping[str, torch.Tensor]
+    beginning: str
+
+
 def publish(network: str, weights: Path | None, results: Path) -> list[Path]:
     """Write the table and the figure of a network's trained and untrained filters."""
+    if network not in TRAINED_HERE:
+        raise UserError(f"network={network} is not known: allowed are {', '.join(TRAINED_HERE)}")
+    kept = trained_here(network, weights)
+    found = kept if kept is not None else from_torchvision(network, weights)
+    beside = {name: found.untrained[other] for name, other in matching(found.trained, found.untrained)}
+    panels = {f"{network}, {found.source}": found.trained, f"{network}, untrained ({found.beginning})": beside}
+    maps = {title: entropy_map(filters) for title, filters in panels.items()}
+    tables = [summary_table(title, maps[title], filters) for title, filters in panels.items()]
+    highest = highest_layers(next(iter(maps.values())), HIGHEST)
+    words = f"The {100 * HIGHEST:g} % of the trained layers with the highest means: {', '.join(highest)}.\n"
+    path = results / "tables" / f"entropy-map-{found.name}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"# Entropy map of {network}\n\n" + "\n".join([*map(to_markdown, tables), words]))
+    return [path, draw_entropy_maps(maps, results / "figures" / f"entropy_map_{found.name.replace('-', '_')}.png")]
+
+
+def from_torchvision(network: str, weights: Path | None) -> Networks:
+    """Torchvision's network, with its ImageNet weights or those of a file."""
     if network not in NETWORKS:
-        raise UserError(f"network={network} is not known: allowed are {', '.join(NETWORKS)}")
+        raise UserError(f"network={network} needs --weights of a training with keep_weights=true")
     trained, source = trained_filters(network, weights)
     torch.manual_seed(0)
     untrained = convolutions(torchvision.models.get_model(network, weights=None))
-    beside = {name: untrained[untrained_name] for name, untrained_name in matching(trained, untrained)}
-    panels = {f"{network}, {source}": trained, f"{network}, untrained (torchvision's initialisation)": beside}
-    maps = {title: entropy_map(filters) for title, filters in panels.items()}
-    tables = [summary_table(title, maps[title], filters) for title, filters in panels.items()]
-    path = results / "tables" / f"entropy-map-{network}.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"# Entropy map of {network}\n\n" + "\n".join(to_markdown(table) for table in tables))
-    return [path, draw_entropy_maps(maps, results / "figures" / f"entropy_map_{network}.png")]
+    return Networks(network, source, trained, untrained, "torchvision's initialisation")
+
+
+def trained_here(network: str, weights: Path | None) -> Networks | None:
+    """A network that this project trained, beside its own initial weights; None for other files."""
+    if weights is None or weights.suffix != ".pt" or not weights.is_file():
+        return None
+    try:
+        kept = torch.load(weights, weights_only=True, map_location="cpu")
+    except (OSError, RuntimeError, EOFError, UnpicklingError):
+        return None  # whoever reads it as filters says what is wrong
+    if "config" not in kept:
+        return None
+    config, dataset = kept["config"], kept["config"]["dataset"]
+    if config["model"]["name"] != network:
+        raise UserError(f"--weights {weights} are of {config['model']['name']}: allowed for {network} are its own")
+    torch.manual_seed(config["seed"])
+    model = make("model", config["model"], input_shape=tuple(kept["input_shape"]), classes=kept["classes"])
+    untrained = {name: weight.clone() for name, weight in convolutions(model).items()}
+    model.load_state_dict(kept["model"])
+    side = kept["input_shape"][1]
+    source = f"trained here on {dataset['name']} (budget {config['budget']}, {side}x{side}, seed {config['seed']})"
+    return Networks(f"{network}-{dataset['name']}", source, convolutions(model), untrained, "its own initial weights")
 
 
 def trained_filters(network: str, weights: Path | None) -> tuple[dict[str, np.ndarray | torch.Tensor], str]:

@@ -190,6 +190,8 @@ class Run:
         if ranks().size > 1:
             how = {**how, "processes": ranks().size}
         row["provenance"] = {**self.origin, **measured_with, "seconds": seconds(training.records), **earlier, **how}
+        if self.cfg.keep_weights and failure is None:
+            keep_weights(Path(self.cfg.paths.outputs) / "weights" / f"{member.id}.pt", member, training, self.data)
         self.store.write(row)
         training.checkpoint.remove()
         self.rows.append(row)
@@ -219,6 +221,16 @@ def stack_limit(cfg: DictConfig) -> int | None:
 def checkpoint_path(cfg: DictConfig, member: Member) -> Path:
     """Where a member's checkpoint is kept until its row stands."""
     return Path(cfg.paths.outputs) / "checkpoints" / f"{member.id}.pt"
+
+
+def keep_weights(path: Path, member: Member, training: Training, data: Splits) -> None:
+    """Write a trained model with what is needed to build it again, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = {key: value.cpu().contiguous() for key, value in training.model.state_dict().items()}
+    described = {"config": member.config, "input_shape": list(training.input_shape), "classes": data.classes}
+    partial = path.with_suffix(".partial")
+    torch.save({"model": weights, **described}, partial)
+    partial.replace(path)
 
 
 def seconds(records: list[Record]) -> float:

@@ -25,7 +25,7 @@ from regbench.paths import CONFIGS
 from regbench.reports.store import Store
 from regbench.run import Run, stack_limit
 from regbench.training.provenance import provenance
-from regbench.training.ranks import check_shares, join, ranks
+from regbench.training.ranks import check_shares, join, leave, ranks
 from regbench.training.tracking import Tracker
 
 log = logging.getLogger("regbench")
@@ -42,14 +42,14 @@ def train(cfg: DictConfig) -> None:
     store = Store(Path(cfg.paths.results))
     device = choose_device(cfg.device)
     join(device)
+    log.setLevel(logging.INFO if ranks().first else logging.WARNING)
     keep_freed_memory()
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
     retried = ranks().on_first(lambda: store.failed_ids() if cfg.retry_failed else set())
     stored = ranks().on_first(lambda: {member.id for member in job if store.has(member.id)} - retried)
     missing = [member for member in job if member.id not in stored]
-    if ranks().first:
-        log.info("%s: %d of %d members to train", cfg.experiment_name, len(missing), len(job))
+    log.info("%s: %d of %d members to train", cfg.experiment_name, len(missing), len(job))
     if not missing:
         return
     check_shares(cfg.task.batch_size, ranks().size)
@@ -130,6 +130,8 @@ def run() -> int:
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on from the last epoch", file=sys.stderr)
         return 130
+    finally:
+        leave()
     return 0
 
 

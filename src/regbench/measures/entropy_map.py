@@ -3,6 +3,7 @@
 Source: Meni et al., "Entropy-based Guidance of Deep Neural Networks", Corollary 6 and Figures 1, 8 and 9.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -54,6 +55,16 @@ def summarise(changes: Mapping[str, np.ndarray]) -> pd.DataFrame:
         numbers["outliers"] = ((values < first - reach) | (values > third + reach)).mean()
         lines.append({"number": number, "layer": name, "filters": values.size, **numbers})
     return pd.DataFrame(lines)
+
+
+def highest_layers(changes: Mapping[str, np.ndarray], share: float = 0.25) -> list[str]:
+    """The `share` of layers with the highest mean change in entropy, rounded up, in forward order.
+
+    A rule for the entropy paper's "Empirical" list, which it reads off its Figure 8 by eye.
+    """
+    means = {name: float(values.mean()) for name, values in changes.items()}
+    kept = sorted(means, key=means.__getitem__, reverse=True)[: math.ceil(share * len(means))]
+    return [name for name in means if name in kept]
 
 
 @torch.no_grad()

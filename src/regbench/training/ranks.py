@@ -7,6 +7,7 @@ averaged after every step.
 
 import datetime
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -80,6 +81,8 @@ class Ranks:
         """The network that averages its gradients over all processes; the model itself where there is one."""
         if self.size == 1:
             return model
+        # The strides of a filter with one channel can be read in two ways: no loss of speed that matters.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         device = next(model.parameters()).device
         return DistributedDataParallel(
             model, device_ids=[device] if device.type == "cuda" else None, broadcast_buffers=False
@@ -97,6 +100,12 @@ def join(device: torch.device) -> None:
     """Meet the other processes that `torchrun` has started; nothing to do without it, or the second time."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=WAIT)
+
+
+def leave() -> None:
+    """Part from the other processes; nothing to do alone."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def check_shares(batch_size: int, size: int) -> None:
