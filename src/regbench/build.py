@@ -16,6 +16,7 @@ from regbench.stopping import EarlyStopping, Plateau
 from regbench.training import AdversarialTraining, Checkpoint, Schedule, Task, Training
 from regbench.training.adversarial import NETS, Optimizers
 from regbench.training.augmentation import Augmentation
+from regbench.training.ranks import ranks
 
 #: settings of a task's config that the loop reads, not the task
 LOOP_KEYS = ("batch_size", "optimizer", "early_stopping", "clip_norm", "follow", "plateau", "augment")
@@ -40,6 +41,8 @@ def build(
     regularizer = make("regularizer", settings["regularizer"]["method"])
     regularizer.attach(model, shape)
     model.to(device=device, memory_format=torch.channels_last)
+    if ranks().size > 1 and device.type == "cuda":  # torch has none for a CPU: each process there has its own batch's
+        model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
     task = make("task", {key: value for key, value in settings["task"].items() if key not in LOOP_KEYS})
     kind, optimizer = (
         (AdversarialTraining if task.adversarial else Training),
