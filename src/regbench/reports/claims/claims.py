@@ -25,7 +25,7 @@ from regbench.reports.claims.findings import FINDINGS
 from regbench.reports.gan.methods import DATASETS
 from regbench.reports.methods import DATASETS as CLASSIFIED
 
-NAMES = DATASETS | CLASSIFIED
+NAMES = DATASETS | CLASSIFIED | {"imagenette": "Imagenette", "coco": "COCO", "duts": "DUTS"}
 
 
 @dataclass(frozen=True)
