@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from functools import cache
+from itertools import combinations
+from math import comb
 from statistics import fmean
 
 import numpy as np
@@ -67,6 +70,39 @@ def chance_of_any(k: int, n: int, alpha: float = 0.05) -> float:
     shape = np.full((k, k), 0.5) + 0.5 * np.eye(k)
     statistic = scipy_stats.multivariate_t(shape=shape, df=degrees, seed=RANDOM_STATE)
     return _rounded(1 - statistic.cdf(np.full(k, special.stdtrit(degrees, 1 - alpha))))
+
+
+def control_beaten(families: Sequence[Sequence[int]]) -> tuple[float, ...]:
+    """The chances that 0, 1, 2, ... of all lines have their best cell elsewhere than in their control, by luck alone.
+
+    A line is a control and k treated cells; the lines of one family share their control. All cells are exchangeable
+    (one mean, one spread, as many trainings) and without ties, and families independent. Then the control is the best
+    of every line of a set with chance 1 / (1 + their treated cells); exactly so many follow by inclusion and exclusion.
+
+    Args:
+        families: for each family, the k >= 1 of each of its lines.
+    """
+    if not all(family and all(k >= 1 for k in family) for family in families):
+        raise UserError(f"families={list(families)}: one or more lines each, with one or more treated cells")
+    found = [Fraction(1)]
+    for family in families:
+        found = _convolved(found, list(reversed(_control_best(family))))
+    return tuple(map(float, found))
+
+
+def _control_best(family: Sequence[int]) -> list[Fraction]:
+    """The chances that the shared control is the best cell of exactly 0, 1, 2, ... of the family's lines."""
+    sizes = range(len(family) + 1)
+    sums = [sum(Fraction(1, 1 + sum(chosen)) for chosen in combinations(family, size)) for size in sizes]
+    return [sum((-1) ** (size - exact) * comb(size, exact) * sums[size] for size in sizes[exact:]) for exact in sizes]
+
+
+def _convolved(first: Sequence[Fraction], second: Sequence[Fraction]) -> list[Fraction]:
+    found = [Fraction(0)] * (len(first) + len(second) - 1)
+    for i, a in enumerate(first):
+        for j, b in enumerate(second):
+            found[i + j] += a * b
+    return found
 
 
 def _rounded(p: float) -> float:

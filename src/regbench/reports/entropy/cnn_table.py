@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from pathlib import Path
 
 from regbench.reports import protocols, stats
@@ -34,12 +33,13 @@ from regbench.reports.entropy.cnn_notes import (
     settings_note,
     shares_note,
 )
+from regbench.reports.entropy.printed import percent
 from regbench.reports.methods import DATASETS, dataset_of
 from regbench.reports.notes import code_note, gap_note, images_note, page, power_note
-from regbench.reports.paper import PaperNumber, PaperNumbers
+from regbench.reports.paper import PaperNumbers
 from regbench.reports.records import Record, cell, count_cell, p_text
 from regbench.reports.settings import budgets_of, title_settings
-from regbench.reports.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_tex, write_texts
+from regbench.reports.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 
 PRINTED_FOR = "cifar10"  # the one dataset that the paper prints numbers for
 COLUMNS = (
@@ -197,15 +197,8 @@ def _printed(part: Part, result: Result, paper_numbers: PaperNumbers) -> dict[tu
         if number is None or (p_column and part.placement != "first"):
             continue
         p = paper_numbers.find("1", result.line.architecture, p_column) if p_column else None
-        found[key] = (_percent(number, signed=p_column is not None), p.printed if p else None)
+        found[key] = (percent(number, signed=p_column is not None), p.printed if p else None)
     return found
-
-
-def _percent(number: PaperNumber, signed: bool) -> str:
-    """The printed fraction as percent, no digit more or less."""
-    value = Decimal(number.printed.rstrip("%"))
-    value = value if number.unit in ("%", "pp") else value.scaleb(2)
-    return f"{value:{'+' if signed else ''}f}".replace("-", MINUS)
 
 
 def _cells(
