@@ -1,0 +1,54 @@
+"""What a training that early stopping ends would have reported, by protocol.
+
+One training serves both protocols: it goes on until early stopping has ended it on both splits, so that what follows
+the stop on a protocol's own split is not that protocol's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from regbench.reports import protocols
+from regbench.reports.entropy.autoencoders import stop_epoch
+from regbench.reports.groups import Group
+from regbench.reports.protocols import PROTOCOLS
+from regbench.reports.readings import MODE, ordered
+from regbench.stopping import EarlyStopping
+
+
+def until_stop(row: dict, protocol: str) -> dict:
+    """The row with the epochs up to the stop on the protocol's split; all of them where the cap came first."""
+    epochs = ordered(row)
+    return {**row, "epochs": epochs[: stop_epoch({**row, "epochs": epochs}, protocol)]}
+
+
+def at_best(row: dict, protocol: str, metric: str) -> float:
+    """`metric` on the test split at the epoch of the best accuracy on the protocol's split, before its stop."""
+    return protocols.reported(until_stop(row, protocol), protocol, MODE, metric)
+
+
+def best_score(row: dict, protocol: str) -> float:
+    """The best accuracy, in [0, 1], on the split that the protocol chooses on, before its stop."""
+    return protocols.selected(until_stop(row, protocol), protocol, MODE)[PROTOCOLS[protocol]][MODE]["accuracy"]
+
+
+def base_stop(row: dict, protocol: str) -> tuple[int, bool]:
+    """The epoch at which the base loss, had it been watched, ends this training; and whether it did (else: the last).
+
+    Early stopping changes nothing but the end, so that any training tells where another rule would have ended it, if
+    it went on for long enough.
+    """
+    rule = replace(EarlyStopping(**row["config"]["task"]["early_stopping"]), watch="base")
+    epochs = ordered(row)
+    stop = rule.stop_on(epochs, PROTOCOLS[protocol])
+    return (len(epochs), False) if stop is None else (stop, True)
+
+
+def seconds_per_epoch(row: dict) -> float:
+    """Mean time of an epoch in seconds, its evaluations included, over all that were run."""
+    return sum(entry["seconds"] for entry in row["epochs"]) / len(row["epochs"])
+
+
+def usable(group: Group | None) -> bool:
+    """Whether the group has finished trainings and no failed one."""
+    return group is not None and bool(group.done) and not group.failed
