@@ -68,6 +68,14 @@ reproduce-entropy-figures: $(READY) ## the entropy paper's Figures 3 to 6, autoe
 reproduce-entropy-table1: $(READY) ## the entropy paper's Table 1, small CNNs; narrow with ONLY=model.widths=[32],[32,32]
 	@$(PY) scripts/reproduce.py entropy-table1 $(NARROWED)
 
+.PHONY: reproduce-entropy-table2
+reproduce-entropy-table2: $(READY) ## the entropy paper's Table 2, VGG16 and ResNet-50; narrow with ONLY=model=vgg16 SEEDS=1
+	@$(PY) scripts/reproduce.py entropy-table2 $(NARROWED)
+
+.PHONY: reproduce-entropy-table3
+reproduce-entropy-table3: $(READY) ## the entropy paper's Table 3 and Figure 10, U-Net; narrow with DATASETS=duts SEEDS=1
+	@$(PY) scripts/reproduce.py entropy-table3 $(NARROWED)
+
 .PHONY: reproduce-gan-table1
 reproduce-gan-table1: $(READY) ## the adaptive-dropout paper's Table 1 and Figure 1, GANs; narrow with DATASETS=mnist SEEDS=3
 	@$(PY) scripts/reproduce.py gan-table1 $(NARROWED)
