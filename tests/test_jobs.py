@@ -3,6 +3,7 @@
 import math
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -12,6 +13,7 @@ from regbench.experiments import cells, load_config, rows_of_cells, sweeps
 from regbench.jobs import members
 from regbench.paths import CONFIGS
 from regbench.reports.methods import METHODS
+from regbench.stopping import WATCHED
 
 
 def ids(*overrides):
@@ -60,6 +62,26 @@ def test_strength_zero_of_every_regularizer_is_the_baseline():
         assert ids(f"regularizer={name}", "strengths=[0.0]") == baseline
 
 
+@pytest.mark.parametrize("key", ["early_stopping", "plateau"])
+def test_the_baseline_watches_what_a_penalty_is_not_part_of(key):
+    """With no penalty the compound loss is the task's: one baseline for both words, another for the accuracy."""
+    task = ["regularizer=l2", "task=classify_plateau", "strengths=[0.0]"]
+    watched = {word: members(load_config([*task, f"task.{key}.watch={word}"]))[0] for word in WATCHED}
+    assert watched["compound"].id == watched["base"].id != watched["accuracy"].id
+    found = {word: member.config["task"][key]["watch"] for word, member in watched.items()}
+    assert found == {"compound": "base", "base": "base", "accuracy": "accuracy"}
+    assert watched["accuracy"].id == ids("regularizer=none", "task=classify_plateau")[0]
+    penalised = [ids(*task[:2], f"task.{key}.watch={word}")[0] for word in WATCHED]
+    assert len(set(penalised)) == 3
+
+
+def test_what_is_not_said_to_be_watched_is_the_classs_default():
+    base = ["regularizer=l2", "task=classify_plateau", "strengths=[0.0]"]
+    assert ids(*base, "~task.early_stopping.watch") != ids(*base)
+    task = members(load_config([*base, "~task.early_stopping.watch", "~task.plateau.watch"]))[0].config["task"]
+    assert task["early_stopping"]["watch"] == "base" and "watch" not in task["plateau"]
+
+
 def test_more_seeds_keep_the_old_members():
     assert set(ids("seeds=[0,1,2]")) < set(ids("seeds=[0,1,2,3,4]"))
 
@@ -90,6 +112,26 @@ def test_every_dataset_has_every_budget(dataset, budget):
 
 
 GANS = ("dcgan", "wgan_gp", "sngan")
+TASKS = {"autoencoder": "reconstruct", "unet": "segment", **dict.fromkeys(GANS, "generate")}
+SMALL = {"vgg16": ["model.width=0.05"], "resnet50": ["model.width=0.05"], "unet": ["model.widths=[2,2,2,3,4]"]}
+FIRST_SITE = {"vgg16": "conv1_1", "unet": "down1_1"}  # of models that have no site conv1
+
+
+def made_data(model):
+    """A dataset that fits the model: digits, or pictures large enough for it, with masks where it makes masks."""
+    from regbench.data.prepared import Prepared
+    from regbench.data.sources import digits
+
+    if model not in SMALL:
+        return digits()
+    random = np.random.default_rng(0)
+    arrays = {}
+    for split, count in (("train", 80), ("test", 4)):
+        arrays[f"{split}_images"] = random.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+        arrays[f"{split}_labels"] = random.integers(0, 3, count)
+        arrays[f"{split}_masks"] = random.integers(0, 2, (count, 32, 32), dtype=np.uint8)
+    task = "segmentation" if model == "unet" else "classification"
+    return Prepared("made", task, ["a", "b", "c"], "made by a test", arrays)
 
 
 @pytest.mark.parametrize("regularizer", options("regularizer"))
@@ -97,21 +139,22 @@ GANS = ("dcgan", "wgan_gp", "sngan")
 def test_every_model_builds_with_every_regularizer(model, regularizer):
     from regbench.build import build
     from regbench.data import load_splits
-    from regbench.data.sources import digits
 
     cpu = torch.device("cpu")
-    tasks = {"autoencoder": "reconstruct", **dict.fromkeys(GANS, "generate")}
-    cfg = load_config([f"model={model}", f"regularizer={regularizer}", f"task={tasks.get(model, 'classify')}"])
+    task = TASKS.get(model, "classify")
+    cfg = load_config([f"model={model}", f"regularizer={regularizer}", f"task={task}", *SMALL.get(model, [])])
     if model == "autoencoder" and "placement" in cfg.regularizer.method and "layer" in cfg.regularizer.method:
         if "patch" in regularizer or "pb_" in regularizer or regularizer in ("dropblock", "spatial_dropout"):
             pytest.skip("a latent vector has no patches, blocks or channel maps")
         cfg.regularizer.method.placement = ["latent"]
     if model in GANS and "layer" in cfg.regularizer.method:
         cfg.regularizer.method.placement = "all"
+    if model in FIRST_SITE and cfg.regularizer.method.get("placement") == ["conv1"]:
+        cfg.regularizer.method.placement = [FIRST_SITE[model]]
     member = members(cfg)[0]
-    data = load_splits(digits(), 64, 16, 0, cpu)
+    data = load_splits(made_data(model), 64, 16, 0, cpu)
     training = build(member, data, cpu)
-    training.task.check(training.model, data.train, {"task": cfg.task.name, "model": model})
+    training.task.check(training.model, data.train, {"task": cfg.task.name, "model": model, "dataset": "made"})
     inputs, _ = training.task.batch(data.train, slice(0, 4))
     assert len(training.model.train()(inputs)) == 4
     optimizers = training.optimizer.values() if model in GANS else [training.optimizer]

@@ -91,10 +91,11 @@ def _config(cfg: DictConfig, strength: float) -> dict[str, Any]:
 
 
 def unregularized(config: dict[str, Any]) -> dict[str, Any]:
-    """The config of the baseline: no regularizer, and no penalty for early stopping to watch."""
+    """The config of the baseline: no regularizer, and no penalty for early stopping or plateau to watch."""
     task = config["task"]
-    if isinstance(task.get("early_stopping"), dict) and task["early_stopping"].get("watch", "compound") == "compound":
-        task = {**task, "early_stopping": {**task["early_stopping"], "watch": "base"}}
+    for key, default in (("early_stopping", "compound"), ("plateau", "accuracy")):
+        if isinstance(task.get(key), dict) and task[key].get("watch", default) == "compound":
+            task = {**task, key: {**task[key], "watch": "base"}}
     return {**config, "regularizer": BASELINE, "task": task}
 
 

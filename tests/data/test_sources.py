@@ -30,7 +30,7 @@ def test_digits_are_embedded_and_split_without_overlap():
 
 def test_a_prepared_folder_wins_over_a_download(tmp_path, monkeypatch):
     write_prepared(tiny("mnist"), tmp_path / "mnist")
-    monkeypatch.setitem(sources.DOWNLOADS, "mnist", lambda folder: pytest.fail("downloaded"))
+    monkeypatch.setitem(sources.DOWNLOADS, "mnist", lambda *folders: pytest.fail("downloaded"))
     assert load_prepared("mnist", tmp_path).source == "made by a test"
 
 
@@ -90,7 +90,7 @@ def test_a_failed_download_gives_the_same_line_and_leaves_no_dataset(tmp_path, m
 def test_of_two_processes_one_downloads_and_a_damaged_folder_is_made_again(tmp_path, monkeypatch):
     downloads = []
 
-    def download(folder):
+    def download(folder, scratch):
         downloads.append(folder)
         return tiny("mnist")
 
