@@ -47,6 +47,7 @@ class VGG16(nn.Module):
             vgg = torchvision.models.vgg16(num_classes=classes, dropout=dropout, init_weights=False)
             vgg.classifier[0] = nn.Linear(512 * pooled**2, 4096)
         _narrow(vgg, width, input_shape[0], last=vgg.classifier[-1])
+        _fit_inputs(vgg.classifier[0], vgg.features[-3].out_channels * pooled**2)  # as rounded per channel
         self.features, self.classifier = vgg.features, vgg.classifier
         self.avgpool = nn.AdaptiveAvgPool2d(pooled)
         convs = [f"conv{block}_{n}" for block, count in enumerate((2, 2, 3, 3, 3), 1) for n in range(1, count + 1)]
@@ -128,6 +129,11 @@ def _narrow(model: nn.Module, width: float, channels: int, last: nn.Linear) -> N
             outputs = module.out_features if module is last else _scaled(module.out_features, width)
             _resize(module, (outputs, _scaled(module.in_features, width)))
             module.out_features, module.in_features = module.weight.shape
+
+
+def _fit_inputs(module: nn.Linear, inputs: int) -> None:
+    _resize(module, (module.out_features, inputs))
+    module.in_features = inputs
 
 
 def _resize(module: nn.Conv2d | nn.Linear, shape: tuple[int, ...]) -> None:
