@@ -6,6 +6,7 @@ With `-m` it sweeps, under any Hydra launcher. Members that have a row are skipp
 import logging
 import os
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from regbench.build import build, make_schedule
 from regbench.data import Splits, load_splits
 from regbench.data.sources import load_prepared
-from regbench.errors import UserError
+from regbench.errors import JobsFailed, UserError
 from regbench.jobs import Member, members
 from regbench.memory import keep_freed_memory
 from regbench.paths import CONFIGS
@@ -127,6 +128,9 @@ def run() -> int:
     except MembersFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except JobsFailed as error:
+        print(textwrap.indent(str(error), "error: "), file=sys.stderr)
+        return 2 if error.wrong_input else 1
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on from the last epoch", file=sys.stderr)
         return 130

@@ -55,6 +55,10 @@ class Store:
         """Whether a row of this id lies anywhere in the store."""
         return row_id in self.ids()
 
+    def finished_ids(self, retry_failed: bool) -> set[str]:
+        """Ids of the members that are not to be trained any more."""
+        return self.ids() - (self.failed_ids() if retry_failed else set())
+
     def find(self, row_id: str) -> Row | None:
         """The row of this id, wherever it lies; None where there is none."""
         found: Row | None = None

@@ -1,0 +1,156 @@
+"""The launcher behind `launch=slurm`. Hydra finds launchers in the package `hydra_plugins` only: hence this place.
+
+submitit's launcher raises at the first job that failed, waits long for killed ones and submits jobs that have nothing
+left to do. This one submits through submitit, too, and does these three things in its own way.
+"""
+
+import contextlib
+import io
+import logging
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import submitit
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus
+from hydra_plugins.hydra_submitit_launcher.config import BaseQueueConf
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
+from omegaconf import OmegaConf
+from submitit.core.utils import FailedJobError, pickle_load
+
+from regbench import slurm
+from regbench.errors import JobsFailed, UserError
+from regbench.jobs import Member, members
+from regbench.reports.store import Store
+
+log = logging.getLogger("regbench")
+
+Overrides = Sequence[str]
+
+
+class RegbenchSlurmLauncher(SlurmLauncher):
+    """Submits the jobs that have members without a row, waits for them all, and names those that failed."""
+
+    def launch(self, job_overrides: Sequence[Overrides], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Hydra's call: all jobs of a sweep.
+
+        Raises:
+            UserError: Slurm or the partition is not to be had, or sbatch refused the jobs. JobsFailed: some failed.
+        """
+        slurm.check(self.params["partition"])
+        missing = [self.missing(overrides) for overrides in job_overrides]
+        todo = [number for number, found in enumerate(missing) if found]
+        log.info("%d of %d jobs have a row for each member: not submitted", len(missing) - len(todo), len(missing))
+        if todo:
+            jobs = self.submit([(initial_job_idx + number, job_overrides[number]) for number in todo])
+            log.info("Slurm job %s: logs in %s", array_id(jobs[0]), Path(jobs[0].paths.folder).parent)
+            try:
+                wait(jobs)
+            except KeyboardInterrupt:
+                log.warning("the jobs go on in Slurm: `scancel %s` ends them", array_id(jobs[0]))
+                raise
+            names = short_names(job_overrides)
+            check_results({names[number]: job for number, job in zip(todo, jobs, strict=True)})
+            left = sum(len(self.missing(job_overrides[number])) for number in todo)
+            if left:
+                log.warning("%d members have no row: other jobs train them; the same command looks again", left)
+        return [JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED) for overrides in job_overrides]
+
+    def missing(self, overrides: Overrides) -> list[Member]:
+        """Members of a job that are to be trained."""
+        cfg = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        finished = Store(Path(cfg.paths.results)).finished_ids(cfg.retry_failed)
+        return [member for member in members(cfg) if member.id not in finished]
+
+    def submit(self, todo: list[tuple[int, Overrides]]) -> list[submitit.Job]:
+        """One array of these jobs, each with its number."""
+        own = {"submitit_folder", "max_num_timeout"}
+        common = set(OmegaConf.structured(BaseQueueConf))
+        executor = submitit.AutoExecutor(
+            self.params["submitit_folder"], cluster="slurm", slurm_max_num_timeout=self.params["max_num_timeout"]
+        )
+        settings = {key: value for key, value in self.params.items() if key not in own}
+        executor.update_parameters(**{k if k in common else f"slurm_{k}": v for k, v in settings.items()})
+        arguments = [
+            (list(overrides), "hydra.sweep.dir", number, str(number), Singleton.get_state())
+            for number, overrides in todo
+        ]
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what sbatch says, then raises it
+                return executor.map_array(self, *zip(*arguments, strict=True))
+        except FailedJobError as error:
+            reason = str(error).removeprefix("sbatch: error: ").splitlines()[0]
+            keys = ("partition", "minutes", "cpus", "gpus", "memory_gb")
+            asked = " ".join(f"{key}={self.config[key]}" for key in keys if self.config[key] is not None)
+            raise UserError(f"sbatch refused {asked}: {reason}") from error
+
+
+def wait(jobs: list[submitit.Job]) -> None:
+    """Until no job waits or runs any more, those that are queued again included."""
+    start, before = time.monotonic(), None
+    while True:
+        found = slurm.states(array_id(jobs[0]))
+        unfinished = {job.job_id for job in jobs if not job.paths.result_pickle.exists()}
+        if not unfinished or (found is not None and not found.keys() & unfinished):
+            break
+        now = "Slurm does not answer" if found is None else counted(found)
+        if now != before:
+            log.info("Slurm job %s: %s", array_id(jobs[0]), now)
+            before = now
+        time.sleep(min(30.0, max(1.0, (time.monotonic() - start) / 20)))
+    deadline = time.monotonic() + 5.0  # a shared folder may show a file a little after it was written
+    while time.monotonic() < deadline and not all(job.paths.result_pickle.exists() for job in jobs):
+        time.sleep(0.5)
+
+
+def counted(states: dict[str, str]) -> str:
+    """Such as "2 running, 3 pending (Resources)"."""
+    return ", ".join(f"{count} {state}" for state, count in Counter(states.values()).most_common())
+
+
+def array_id(job: submitit.Job) -> str:
+    """The number that all jobs of a sweep have in common."""
+    return job.job_id.split("_")[0]
+
+
+def check_results(jobs: dict[str, submitit.Job]) -> None:
+    """Raise JobsFailed where jobs, by name, have failed: a line for each, and one that sums up."""
+    ended = slurm.states(array_id(next(iter(jobs.values()))), ended=True) or {}
+    failures = {name: failure(job, ended.get(job.job_id, "unknown")) for name, job in jobs.items()}
+    failures = {name: error for name, error in failures.items() if error is not None}
+    if not failures:
+        return
+    lines = [f"{name}: {one_line(error)} [log: {jobs[name].paths.stderr}]" for name, error in failures.items()]
+    lines.append(
+        f"{len(failures)} of {len(jobs)} jobs failed; the rows of the others stand, the same command runs what has none"
+    )
+    raise JobsFailed("\n".join(lines), all(isinstance(error, UserError) for error in failures.values()))
+
+
+def failure(job: submitit.Job, state: str) -> Exception | None:
+    """Why a job that ended has failed; None where it has not. `state`: what Slurm says of it."""
+    if not job.paths.result_pickle.exists():  # killed, cancelled, its node lost, ...
+        lines = (job.stderr() or "").strip().splitlines()
+        said = [line for line in lines if "error" in line.lower()] or lines
+        return JobsFailed(f"no result, state {state}" + (f" ({said[-1]})" if said else ""))
+    outcome, result = pickle_load(job.paths.result_pickle)
+    if outcome == "error":  # the traceback of what went wrong around the training
+        return JobsFailed(result.strip().splitlines()[-1])
+    return None if result.status == JobStatus.COMPLETED else result._return_value
+
+
+def one_line(error: Exception) -> str:
+    """An error's first line, with its class where it is none of ours."""
+    text = (str(error).splitlines() or [""])[0]
+    if "timed-out too many times" in text:  # submitit's words
+        return "out of time too often (minutes, requeues): its checkpoint stands"
+    return text if type(error).__module__.startswith("regbench") else f"{type(error).__name__}: {text}"
+
+
+def short_names(job_overrides: Sequence[Overrides]) -> list[str]:
+    """What tells each job of a sweep from the others."""
+    common = set.intersection(*(set(overrides) for overrides in job_overrides))
+    names = [" ".join(each for each in overrides if each not in common) for overrides in job_overrides]
+    return [name or "the job" for name in names]
