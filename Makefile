@@ -48,12 +48,13 @@ test: $(READY) ## all tests, no download needed
 lint: $(READY) ## style of the sources
 	@$(VENV)/bin/ruff check src scripts tests && $(VENV)/bin/ruff format --check src scripts tests
 
-NARROWED = --budget $(BUDGET) --workers $(WORKERS) $(if $(DATASETS),--datasets $(DATASETS)) \
+# LAUNCH='slurm partition=gpu minutes=120': jobs of a cluster in the place of this machine's processes.
+NARROWED = --budget $(BUDGET) $(if $(LAUNCH),--launch $(LAUNCH),--workers $(WORKERS)) $(if $(DATASETS),--datasets $(DATASETS)) \
     $(if $(SEEDS),--seeds $(SEEDS)) $(if $(REGULARIZERS),--regularizers $(REGULARIZERS)) \
     $(if $(ONLY),--only '$(ONLY)')
 
 .PHONY: reproduce-table1
-reproduce-table1: $(READY) ## PB-EDropout's Table 1; narrow with DATASETS=mnist BUDGET=paper SEEDS=5 REGULARIZERS=none,dropout
+reproduce-table1: $(READY) ## PB-EDropout's Table 1; narrow with DATASETS=mnist SEEDS=5; LAUNCH='slurm partition=gpu'
 	@$(PY) scripts/reproduce.py table1 $(NARROWED)
 
 .PHONY: reproduce-sensitivity

@@ -3,6 +3,8 @@
 
     python scripts/reproduce.py table1 --budget quick --datasets mnist,cifar10 --seeds 3
 
+    python scripts/reproduce.py table1 --launch slurm partition=gpu gpus=1 minutes=120
+
 Finished trainings are never run again; an interrupted one goes on from its last epoch.
 """
 
@@ -17,16 +19,20 @@ import time
 from pathlib import Path
 
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
+from regbench import slurm
 from regbench.errors import UserError
 from regbench.experiments import Cell, Sweep, cells, load_config, sweeps
 from regbench.jobs import Member
+from regbench.paths import CONFIGS
 from regbench.reports.store import Store
 
 POLL_SECONDS = 2.0
 RUN_KEYS = ("paths", "tracking", "device", "download", "retry_failed", "stack")
+LAUNCHES = ("joblib", "slurm")
 
 
 def main() -> int:
@@ -39,6 +45,8 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from each training's last epoch", file=sys.stderr)
+        if args.launch == "slurm":
+            print(f"jobs in Slurm go on: `scancel --name=regbench-{args.experiment}` ends them", file=sys.stderr)
         return 130
 
 
@@ -51,16 +59,20 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--regularizers", default="", help="only these, comma-separated")
     parser.add_argument("--only", action="append", default=[], metavar="KEY=A,B", help="only these of any swept key")
     parser.add_argument("--seeds", default="", help="how many (5) or which (0,1,2); default: the budget's")
-    parser.add_argument("--workers", type=int, default=0, help="processes at once; default: one a core")
+    parser.add_argument("--launch", default="joblib", help="joblib, processes of this machine, or slurm")
+    parser.add_argument("--workers", type=int, default=0, help="processes at once, of joblib; default: one a core")
     parser.add_argument("--dry-run", action="store_true", help="say what is missing, run nothing")
-    parser.add_argument("overrides", nargs="*", help="further Hydra overrides, such as device=cpu")
+    parser.add_argument("overrides", nargs="*", help="further Hydra overrides: device=cpu, or keys of the launch")
     return parser.parse_intermixed_args()
 
 
 def reproduce(args: argparse.Namespace) -> int:
     """Run the missing members of the experiment and write its reports."""
-    check_overrides(args.overrides)
-    fixed = [f"budget={args.budget}", *args.overrides]
+    check_overrides(args.overrides, args.launch)
+    launch = [f"launch={args.launch}"]
+    if args.launch == "joblib":
+        launch.append(f"workers={args.workers or default_workers()}")
+    fixed = [*launch, f"budget={args.budget}", *args.overrides]
     if args.seeds:
         fixed.append(f"seeds={seed_list(args.seeds)}")
     plan = sweeps(args.experiment, narrowed(args))
@@ -68,13 +80,13 @@ def reproduce(args: argparse.Namespace) -> int:
     paths = cfg.paths
     store = Store(Path(paths.results))
     todo = [(sweep, cells(args.experiment, sweep, fixed)) for sweep in plan]
-    workers = args.workers or default_workers()
-    missing = show_plan(args, [cell for _, found in todo for cell in found], store, workers)
+    at_once = cfg.workers if args.launch == "joblib" else cfg.at_once
+    missing = show_plan(args, [cell for _, found in todo for cell in found], store, at_once)
     status = 0
     if missing and not args.dry_run:
-        run = Runner(
-            args.experiment, fixed, workers, Path(paths.outputs), seed_parts(list(cfg.seeds), cfg.seeds_per_job)
-        )
+        if args.launch == "slurm":
+            slurm.check(cfg.partition)  # here, too: once, and not by each sweep
+        run = Runner(args.experiment, fixed, Path(paths.outputs), seed_parts(list(cfg.seeds), cfg.seeds_per_job))
         wanted = {member.id for member in missing}
         with_missing = [sweep for sweep, found in todo if any(m.id in wanted for cell in found for m in cell.members)]
         status = run.all(with_missing, missing, store)
@@ -99,17 +111,21 @@ def narrowed(args: argparse.Namespace) -> dict[str, list[str]]:
     return {key: re.split(r",(?![^\[]*\])", text) for key, text in texts.items() if text}
 
 
-def check_overrides(overrides: list[str]) -> None:
+def check_overrides(overrides: list[str], launch: str) -> None:
     """Only how it runs may be overridden: a table of the experiment has the experiment's settings.
 
     Raises:
-        UserError: any other key.
+        UserError: any other key, or a launch that is not known.
     """
+    if launch not in LAUNCHES:
+        raise UserError(f"--launch {launch} is not allowed: allowed are {', '.join(LAUNCHES)}")
+    own = [key for key in OmegaConf.load(CONFIGS / "launch" / f"{launch}.yaml") if key != "defaults"]
+    allowed = list(dict.fromkeys([*RUN_KEYS, *own]))
     for override in overrides:
-        key = override.split("=")[0]
-        if key.split(".")[0] not in RUN_KEYS:
+        key = override.split("=")[0].lstrip("+")
+        if key.split(".")[0] not in allowed:
             raise UserError(
-                f"{override} would change what is trained: allowed here are {', '.join(RUN_KEYS)}; "
+                f"{override} would change what is trained: allowed here are {', '.join(allowed)}; "
                 "for other settings call `python -m regbench.train`"
             )
 
@@ -145,7 +161,7 @@ def missing_of(found: list[Cell], store: Store) -> list[Member]:
     return [member for member in unique.values() if member.id not in known]
 
 
-def show_plan(args: argparse.Namespace, found: list[Cell], store: Store, workers: int) -> list[Member]:
+def show_plan(args: argparse.Namespace, found: list[Cell], store: Store, at_once: int) -> list[Member]:
     """Print what is done, what is missing and how long that may take; returns the missing members."""
     rows = store.rows()
     failed = {row["id"] for row in rows if row["status"] == "failed"}
@@ -160,11 +176,11 @@ def show_plan(args: argparse.Namespace, found: list[Cell], store: Store, workers
         if done < len(cell.members):
             print(f"  missing {len(cell.members) - done} of {len(cell.members)}: {' '.join(cell.overrides)}")
     if missing:
-        print(f"  estimate for the missing {len(missing)}: {estimate(missing, rows, workers)}", flush=True)
+        print(f"  estimate for the missing {len(missing)}: {estimate(missing, rows, at_once)}", flush=True)
     return missing
 
 
-def estimate(missing: list[Member], rows: list[dict], workers: int) -> str:
+def estimate(missing: list[Member], rows: list[dict], at_once: int) -> str:
     """Time for the missing members, from rows of the same dataset and budget."""
     total, unknown = 0.0, set()
     for member in missing:
@@ -175,6 +191,7 @@ def estimate(missing: list[Member], rows: list[dict], workers: int) -> str:
             total += sum(times) / len(times)
         else:
             unknown.add(member.config["dataset"]["name"])
+    workers = min(at_once, len(missing))
     known = f"about {total / workers / 60:.0f} min with {workers} processes" if total else ""
     unsaid = f"unknown for {', '.join(sorted(unknown))} until a first training is done" if unknown else ""
     return "; ".join(part for part in (known, unsaid) if part)
@@ -186,11 +203,11 @@ def same(row: dict, member: Member, keys: tuple[str, ...]) -> bool:
 
 
 class Runner:
-    """Runs sweeps through Hydra's joblib launcher, with one bar over all epochs."""
+    """Runs sweeps through Hydra's launcher for joblib or Slurm, with one bar over all epochs."""
 
-    def __init__(self, experiment: str, fixed: list[str], workers: int, outputs: Path, seeds: str):
-        self.experiment, self.fixed, self.workers, self.outputs = experiment, fixed, workers, outputs
-        self.seeds = seeds
+    def __init__(self, experiment: str, fixed: list[str], outputs: Path, seeds: str):
+        self.experiment, self.fixed, self.outputs, self.seeds = experiment, fixed, outputs, seeds
+        self.errors: list[str] = []
         self.log = outputs / "logs" / f"{experiment}-{time.strftime('%Y-%m-%d_%H-%M-%S')}.log"
 
     def all(self, plan: list[Sweep], missing: list[Member], store: Store) -> int:
@@ -202,18 +219,21 @@ class Runner:
         with tqdm(total=total, unit="epoch", desc=self.experiment, smoothing=0.05) as bar:
             for sweep in plan:
                 status = self.one(sweep, missing, store, bar) or status
+        for error in self.errors:
+            print(error, file=sys.stderr)
         return status
 
     def one(self, sweep: Sweep, missing: list[Member], store: Store, bar: tqdm) -> int:
         """One sweep in a process group of its own, so that an interrupt ends all of its workers."""
-        command = [sys.executable, "-m", "regbench.train", "-m", f"experiment={self.experiment}", "launch=joblib"]
-        command += [f"workers={self.workers}", *(text for text in self.fixed if not text.startswith("seeds="))]
+        command = [sys.executable, "-m", "regbench.train", "-m", f"experiment={self.experiment}"]
+        command += [text for text in self.fixed if not text.startswith("seeds=")]
         # Seeds outermost: an interrupted sweep has few seeds of every cell, not all seeds of a few (those that train
         # at once, seeds_per_job of them, go together).
         command.append(f"seeds={self.seeds}")
         command += [f"{key}={','.join(values)}" for key, values in sweep.items()]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         with self.log.open("a") as log:
+            start = log.tell()
             child = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
             try:
                 while child.poll() is None:
@@ -224,7 +244,7 @@ class Runner:
                 raise
         self.show(missing, store, bar)
         if child.returncode:
-            bar.write(f"a training failed: {last_error(self.log)}")
+            self.errors += errors_in(self.log, start)
         return child.returncode
 
     def show(self, missing: list[Member], store: Store, bar: tqdm) -> None:
@@ -251,10 +271,11 @@ def end_group(child: subprocess.Popen, patience: float = 10.0) -> None:
         child.wait()
 
 
-def last_error(log: Path) -> str:
-    """The last line of a log that names an error, or where the log is."""
-    lines = [line for line in log.read_text(errors="replace").splitlines() if "error" in line.lower()]
-    return lines[-1] if lines else f"see {log}"
+def errors_in(log: Path, start: int) -> list[str]:
+    """What a sweep says that went wrong in its part of a log, from `start` on, or where the log is."""
+    lines = log.read_bytes()[start:].decode(errors="replace").splitlines()
+    said = [line for line in lines if line.startswith("error: ")]
+    return said or [f"error: a training failed: {next((x for x in reversed(lines) if 'error' in x.lower()), log)}"]
 
 
 if __name__ == "__main__":
