@@ -43,7 +43,8 @@ def states(job: str, ended: bool = False) -> dict[str, str] | None:
     found = {}
     for line in said.stdout.splitlines():
         task, state, reason = line.split("|", 2)
-        found[task] = f"pending ({reason})" if state == "PENDING" else state.lower()
+        why = f" ({reason})" if state == "PENDING" and reason != "None" else ""
+        found[task] = state.lower() + why
     return found
 
 

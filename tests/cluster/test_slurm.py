@@ -67,7 +67,7 @@ def paths(folder):
 
 def start(folder, *overrides):
     """The sweep's command, in a process of its own."""
-    command = [sys.executable, "-m", "regbench.train", "launch=slurm", "memory_gb=1", "minutes=10", *SETTINGS]
+    command = [sys.executable, "-m", "regbench.train", "-m", "launch=slurm", "memory_gb=1", "minutes=10", *SETTINGS]
     log = (folder / "launcher.log").open("a")
     return subprocess.Popen(
         [*command, *paths(folder), *overrides], cwd=folder, stdout=log, stderr=subprocess.PIPE, text=True
@@ -103,7 +103,7 @@ def kill(job):
         os.kill(pid, signal.SIGKILL)
 
 
-def until(condition, seconds=90):
+def until(condition, seconds=120):
     """The condition's value once it is true."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -152,7 +152,7 @@ def test_a_time_out_a_kill_and_a_failure_lose_no_row_and_change_no_number(cluste
     until(queued_again)
     assert 2 <= epochs(timed_out) < 16 and not store.has(killed.id)
     call("scontrol", "update", f"JobId={array}_0", "StartTime=now")  # Slurm would wait for two minutes
-    _, said = launcher.communicate(timeout=120)
+    _, said = launcher.communicate(timeout=240)
     assert launcher.returncode == 1 and "Traceback" not in said, said
     lines = said.strip().splitlines()
     assert len(lines) == 3 and all(line.startswith("error: ") for line in lines), said
@@ -165,7 +165,7 @@ def test_a_time_out_a_kill_and_a_failure_lose_no_row_and_change_no_number(cluste
     launcher = start(folder, sweep)
 
     def submitted():
-        return slurm.states(str(int(array) + 3)) or launcher.poll() is not None
+        return set(call("squeue", "--noheader", "--format=%F").split()) - {array} or launcher.poll() is not None
 
     until(submitted)
     launcher.kill()
@@ -186,7 +186,7 @@ def test_a_time_out_a_kill_and_a_failure_lose_no_row_and_change_no_number(cluste
 
 def test_a_wrong_partition_is_one_line_and_nothing_is_submitted(cluster, tmp_path):
     launcher = start(tmp_path, "partition=nope")
-    _, said = launcher.communicate(timeout=60)
+    _, said = launcher.communicate(timeout=120)
     assert launcher.returncode == 2
     assert said == "error: partition=nope is not allowed: allowed are cpu (or null, the default)\n"
     assert not (tmp_path / "results").exists()
@@ -194,7 +194,7 @@ def test_a_wrong_partition_is_one_line_and_nothing_is_submitted(cluster, tmp_pat
 
 def test_what_sbatch_refuses_is_one_line(cluster, tmp_path):
     launcher = start(tmp_path, "memory_gb=99999")
-    _, said = launcher.communicate(timeout=60)
+    _, said = launcher.communicate(timeout=120)
     assert launcher.returncode == 2 and said.startswith("error: sbatch refused minutes=10 cpus=1 memory_gb=99999: ")
     assert len(said.splitlines()) == 1
 
@@ -202,7 +202,7 @@ def test_what_sbatch_refuses_is_one_line(cluster, tmp_path):
 def test_a_machine_without_slurm_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     launcher = start(tmp_path)
-    _, said = launcher.communicate(timeout=60)
+    _, said = launcher.communicate(timeout=120)
     assert launcher.returncode == 2 and len(said.splitlines()) == 1
     assert said.startswith("error: launch=slurm is not allowed on a machine without Slurm (sbatch, ")
     assert said.endswith("allowed are joblib, local, submitit_local\n")
