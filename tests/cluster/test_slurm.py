@@ -65,13 +65,30 @@ def paths(folder):
     return [f"paths.results={folder}/results", f"paths.outputs={folder}/outputs"]
 
 
-def start(folder, *overrides):
-    """The sweep's command, in a process of its own."""
-    command = [sys.executable, "-m", "regbench.train", "-m", "launch=slurm", "memory_gb=1", "minutes=10", *SETTINGS]
-    log = (folder / "launcher.log").open("a")
-    return subprocess.Popen(
-        [*command, *paths(folder), *overrides], cwd=folder, stdout=log, stderr=subprocess.PIPE, text=True
-    )
+@pytest.fixture
+def start():
+    """Starts the sweep's command in a process of its own, which does not outlive the test."""
+    started = []
+
+    def launcher(folder, *overrides):
+        command = [sys.executable, "-m", "regbench.train", "-m", "launch=slurm", "memory_gb=1", "minutes=10"]
+        with (folder / "launcher.log").open("a") as log:
+            started.append(
+                subprocess.Popen(
+                    [*command, *SETTINGS, *paths(folder), *overrides],
+                    cwd=folder,
+                    stdout=log,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+        return started[-1]
+
+    yield launcher
+    for each in started:
+        each.kill()
+        each.wait()
+        each.stderr.close()
 
 
 def call(*command):
@@ -121,7 +138,7 @@ def metrics(row):
     return [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in row["epochs"]]
 
 
-def test_a_time_out_a_kill_and_a_failure_lose_no_row_and_change_no_number(cluster, tmp_path):
+def test_a_time_out_a_kill_and_a_failure_lose_no_row_and_change_no_number(cluster, start, tmp_path):
     folder = tmp_path / "slurm"
     folder.mkdir()
     (timed_out,), (killed,), (failing,) = (members(one_of(folder, lr)) for lr in ("0.001", "0.002", "1e30"))
@@ -184,7 +201,7 @@ def test_a_time_out_a_kill_and_a_failure_lose_no_row_and_change_no_number(cluste
         assert metrics(store.find(row["id"])) == metrics(row)
 
 
-def test_a_wrong_partition_is_one_line_and_nothing_is_submitted(cluster, tmp_path):
+def test_a_wrong_partition_is_one_line_and_nothing_is_submitted(cluster, start, tmp_path):
     launcher = start(tmp_path, "partition=nope")
     _, said = launcher.communicate(timeout=120)
     assert launcher.returncode == 2
@@ -192,14 +209,14 @@ def test_a_wrong_partition_is_one_line_and_nothing_is_submitted(cluster, tmp_pat
     assert not (tmp_path / "results").exists()
 
 
-def test_what_sbatch_refuses_is_one_line(cluster, tmp_path):
+def test_what_sbatch_refuses_is_one_line(cluster, start, tmp_path):
     launcher = start(tmp_path, "memory_gb=99999")
     _, said = launcher.communicate(timeout=120)
     assert launcher.returncode == 2 and said.startswith("error: sbatch refused minutes=10 cpus=1 memory_gb=99999: ")
     assert len(said.splitlines()) == 1
 
 
-def test_a_machine_without_slurm_is_one_line(tmp_path, monkeypatch):
+def test_a_machine_without_slurm_is_one_line(start, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     launcher = start(tmp_path)
     _, said = launcher.communicate(timeout=120)
