@@ -57,7 +57,10 @@ class Run:
                     self.together(chosen[start : start + size])
 
     def serve(self, member: Member) -> bool:
-        """Store the member's row from its baseline's where one training is both; whether it was so."""
+        """Store the member's row from its baseline's where one training is both; whether it was so.
+
+        Of several processes the first does this alone: nothing in here may exchange anything.
+        """
         config = unregularized(member.config)
         alone = not self.cfg.share or config == member.config
         baseline = None if alone else self.store.find(member_id(config))
@@ -67,8 +70,8 @@ class Run:
         records = records_from(baseline, training, make_schedule(member, training.model))
         if records is None:
             return False
-        with self.taken([member]) as mine:
-            if mine:
+        with contextlib.ExitStack() as locks:
+            if self.take([member], locks):
                 for record in records:
                     self.tracker.log_epoch(member_name(member), record)
                 training.records = records
@@ -132,18 +135,18 @@ class Run:
     def taken(self, job: list[Member]):
         """Hold the locks of those members that no other training has, or has just finished; yields them."""
         with contextlib.ExitStack() as locks:
-
-            def take() -> list[str]:
-                mine = []
-                for member in job:
-                    if not locks.enter_context(lock(checkpoint_path(self.cfg, member).with_suffix(".lock"))):
-                        log.warning("%s is being trained by another process: skipped here", member.label)
-                    elif member.id in self.retried or not self.store.has(member.id):
-                        mine.append(member.id)
-                return mine
-
-            mine = ranks().on_first(take)
+            mine = ranks().on_first(lambda: self.take(job, locks))
             yield [member for member in job if member.id in mine]
+
+    def take(self, job: list[Member], locks: contextlib.ExitStack) -> list[str]:
+        """The ids of those of the members that are free and have no row; `locks` then holds theirs."""
+        mine = []
+        for member in job:
+            if not locks.enter_context(lock(checkpoint_path(self.cfg, member).with_suffix(".lock"))):
+                log.warning("%s is being trained by another process: skipped here", member.label)
+            elif member.id in self.retried or not self.store.has(member.id):
+                mine.append(member.id)
+        return mine
 
     @contextlib.contextmanager
     def bar(self, schedule: Any, at_once: int, label: str):

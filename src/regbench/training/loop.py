@@ -62,13 +62,16 @@ class Training:
     records: list[Record] = field(default_factory=list)
     wrapped: nn.Module | None = field(init=False, default=None)
 
-    def __post_init__(self) -> None:
-        self.wrapped = ranks().wrap(self.model) if ranks().size > 1 else None
-
     @property
     def network(self) -> nn.Module:
-        """What a step calls: the model, or what averages its gradients over several processes."""
-        return self.wrapped or self.model
+        """What a step calls: the model, or what averages its gradients over several processes.
+
+        Made at the first step, which all processes take: a training that one of them only looks at exchanges nothing.
+        """
+        if ranks().size == 1:
+            return self.model
+        self.wrapped = self.wrapped or ranks().wrap(self.model)
+        return self.wrapped
 
     def resume(self) -> None:
         """Go to where the checkpoint left off, if there is one."""
