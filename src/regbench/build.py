@@ -40,7 +40,9 @@ def build(
     model = make("model", settings["model"], input_shape=shape, classes=data.classes)
     regularizer = make("regularizer", settings["regularizer"]["method"])
     regularizer.attach(model, shape)
-    model.to(device=device, memory_format=torch.channels_last)
+    # Convolutions take the format of their weights, whatever their input's is.
+    by_pixel = settings["task"].get("channels_last", True)
+    model.to(device=device, memory_format=torch.channels_last if by_pixel else torch.contiguous_format)
     if ranks().size > 1 and device.type == "cuda":  # torch has none for a CPU: each process there has its own batch's
         model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
     task = make("task", {key: value for key, value in settings["task"].items() if key not in LOOP_KEYS})
@@ -86,7 +88,7 @@ def make_schedule(member: Member, model: torch.nn.Module) -> Schedule:
     if clip is not None and not (isinstance(clip, int | float) and clip > 0):
         raise UserError(f"task.clip_norm={clip} is not allowed: a number above 0, or null")
     _check_followed(follow, model)
-    return Schedule(
+    schedule = Schedule(
         member.config["epochs"],
         task["batch_size"],
         _settings("early_stopping", EarlyStopping, task),
@@ -96,6 +98,11 @@ def make_schedule(member: Member, model: torch.nn.Module) -> Schedule:
         _settings("augment", Augmentation, task),
         **{key: task[key] for key in ("precision", "accumulate", "channels_last") if key in task},
     )
+    if isinstance(model, GAN) and not schedule.plain:
+        raise UserError(
+            f"task={task['name']} reads no augment, plateau, precision, accumulate or channels_last: leave them out"
+        )
+    return schedule
 
 
 def _check_followed(follow: list[str], model: torch.nn.Module) -> None:

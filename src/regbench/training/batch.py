@@ -81,12 +81,17 @@ def add_gradients(
 
 
 def prepared(pair: tuple[Tensor, Tensor], maps: Tensor | None, schedule: Schedule) -> tuple[Tensor, Tensor]:
-    """Inputs and targets, moved by their maps, in the memory format of the schedule."""
+    """Inputs and targets, moved by their maps, in the memory format of the schedule.
+
+    A target that is the image itself is the moved image.
+    """
     inputs, targets = pair
+    itself = targets is inputs
     if maps is not None:
         inputs, masks = move(inputs, maps, targets if targets.dim() == 3 else None)
         targets = targets if masks is None else masks
-    return inputs if schedule.channels_last else inputs.contiguous(), targets
+    inputs = inputs if schedule.channels_last else inputs.contiguous()
+    return inputs, inputs if itself else targets
 
 
 def forward(network: nn.Module, inputs: Tensor, precision: str) -> Tensor:
