@@ -1,11 +1,12 @@
 """Early stopping: the epoch at which a rule ends a training, with the penalty in the watched loss and without."""
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regbench.errors import UserError
-from regbench.stopping import EarlyStopping, watched_loss
+from regbench.stopping import EarlyStopping, Plateau, watched, watched_loss
 
 
 def records(losses, penalty=0.0, test=None):
@@ -118,3 +119,91 @@ def test_splits_may_stop_at_different_epochs():
 def test_wrong_settings_are_refused_by_name(arguments, words):
     with pytest.raises(UserError, match=words):
         EarlyStopping(**{"patience": 7, **arguments})
+
+
+def accurate(accuracies, test=None, losses=None, penalty=0.0):
+    """Epochs with these held-out accuracies, and the same test accuracies unless told."""
+    losses = [0.5] * len(accuracies) if losses is None else losses
+    epochs = records(losses, penalty)
+    for record, heldout, tested in zip(epochs, accuracies, accuracies if test is None else test, strict=True):
+        record["heldout"]["full"]["accuracy"], record["test"]["full"]["accuracy"] = heldout, tested
+    return epochs
+
+
+def test_of_an_accuracy_higher_is_better():
+    rule = EarlyStopping(patience=2, watch="accuracy")
+    assert rule.stop_on(accurate([0.1, 0.2, 0.3, 0.4]), "heldout") is None
+    assert rule.stop_on(accurate([0.4, 0.3, 0.35, 0.5]), "heldout") == 3
+    assert rule.stop_on(accurate([0.4, 0.4, 0.4]), "test") == 3
+    assert rule.stop_on(accurate([0.1, 0.2, 0.3], test=[0.3, 0.2, 0.1]), "test") == 3
+    assert EarlyStopping(patience=1, min_delta=0.25, watch="accuracy").stop_on(accurate([0.0, 0.25]), "test") == 2
+    assert EarlyStopping(patience=1, min_delta=0.125, watch="accuracy").stop_on(accurate([0.0, 0.25]), "test") is None
+
+
+def test_a_watched_accuracy_is_blind_to_losses_and_penalties():
+    rising, penalised = [0.1, 0.5, 0.9], accurate([0.3] * 3, losses=[0.3, 0.2, 0.1], penalty=1e5)
+    rule = EarlyStopping(patience=2, watch="accuracy")
+    assert rule.stop_on(accurate([0.1, 0.2, 0.3], losses=rising, penalty=1e5), "heldout") is None
+    assert rule.stop_on(penalised, "heldout") == 3
+
+
+def test_an_accuracy_that_is_not_there_is_said():
+    with pytest.raises(UserError, match="watch=accuracy is not allowed for a task without one"):
+        watched(records([0.5])[0], "heldout", "accuracy")
+
+
+#: few levels, so that ties and returns to the best so far come up
+levels = st.lists(st.integers(0, 6).map(lambda step: step / 8), min_size=1, max_size=40)
+
+
+@settings(max_examples=150, deadline=None)
+@given(levels, st.integers(1, 5), st.sampled_from([0.1, 0.5]), st.sampled_from(["accuracy", "base"]))
+def test_a_plateau_is_torchs_with_one_epoch_less_of_patience(values, patience, factor, watch):
+    """Torch lowers the rate in the epoch after `patience` bad ones, Keras (the papers' words) in the last of them."""
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    mode = "max" if watch == "accuracy" else "min"
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode, factor, patience - 1, threshold=0.0, threshold_mode="abs", eps=0.0
+    )
+    plateau = Plateau(patience, factor, watch)
+    epochs = accurate(values) if watch == "accuracy" else records(values)
+    assert plateau.scale_after([]) == 1.0
+    for count, value in enumerate(values, start=1):
+        theirs.step(value)
+        assert plateau.scale_after(epochs[:count]) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+
+
+def test_a_plateau_lowers_the_rate_after_patience_epochs_and_then_counts_anew():
+    """The best first epoch, then nothing: Keras' callback with patience 2 reduces after epochs 3, 5 and 7."""
+    epochs = accurate([0.5] * 7)
+    scales = [Plateau(patience=2).scale_after(epochs[:count]) for count in range(8)]
+    assert scales == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01, 0.01, 0.001])
+
+
+def test_a_plateau_looks_at_held_out_images_alone():
+    epochs = accurate([0.1, 0.2, 0.3], test=[0.3, 0.2, 0.1])
+    assert Plateau(patience=1).scale_after(epochs) == 1.0
+    assert Plateau(patience=1).scale_after(accurate([0.3, 0.2], test=[0.2, 0.3])) == pytest.approx(0.1)
+
+
+def test_a_plateau_of_the_compound_loss_sees_the_penalty():
+    falling = [0.05 - 0.04 * epoch / 20 for epoch in range(10)]
+    hidden = records(falling, penalty=1e6)
+    assert Plateau(patience=3, watch="compound").scale_after(hidden) < 1
+    assert Plateau(patience=3, watch="base").scale_after(hidden) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments,words",
+    [
+        ({"patience": 0}, r"task\.plateau\.patience=0 is not allowed: an integer of 1 or more"),
+        ({"patience": True}, r"task\.plateau\.patience=True"),
+        ({"factor": 0}, r"task\.plateau\.factor=0 is not allowed: a number in \(0, 1\)"),
+        ({"factor": 1.0}, r"task\.plateau\.factor=1\.0"),
+        ({"factor": float("nan")}, r"task\.plateau\.factor=nan"),
+        ({"watch": "loss"}, r"task\.plateau\.watch=loss is not allowed: allowed are compound, base, accuracy"),
+    ],
+)
+def test_wrong_settings_of_a_plateau_are_refused_by_name(arguments, words):
+    with pytest.raises(UserError, match=words):
+        Plateau(**{"patience": 10, **arguments})

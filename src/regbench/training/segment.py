@@ -36,7 +36,7 @@ class Segment(Task):
 
     def counted(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
         """For each image the share of its pixels that are right, summed."""
-        right = (output[:, 0] >= 0.5) == target.bool()
+        right = (output[:, 0] > 0.5) == target.bool()
         return {"accuracy": right.double().mean((1, 2)).sum()}
 
     @torch.no_grad()
