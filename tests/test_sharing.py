@@ -65,6 +65,21 @@ def test_a_served_member_has_the_numbers_of_a_trained_one(tmp_path, overrides, w
     assert penalties == pytest.approx([1e3, 1e8], rel=1e-5)
 
 
+PLATEAU = "+task.plateau={patience: 1, factor: 0.5, watch: compound}"
+
+
+def test_a_member_whose_learning_rate_falls_earlier_than_its_baselines_is_trained(tmp_path):
+    """At 1e8 float32 hides what is learned: the plateau of the compound loss comes at once, at 1e3 as without it."""
+    rule = "task.early_stopping.watch=base"
+    before = baseline(tmp_path / "served", PLATEAU, rule)
+    train(config(tmp_path / "served", *CONSTANT, PLATEAU, rule))
+    train(config(tmp_path / "trained", *CONSTANT, PLATEAU, rule))
+    served, trained = rows(tmp_path / "served"), rows(tmp_path / "trained")
+    assert [row["provenance"].get("served_by") for row in served] == [before["id"], None]
+    assert [metrics(row) for row in served] == [metrics(row) for row in trained]
+    assert [row["epochs"][-1]["train"] == before["epochs"][-1]["train"] for row in served] == [True, False]
+
+
 def test_a_baseline_in_the_same_job_is_trained_first_and_serves_the_others(tmp_path):
     overrides = [override for override in CONSTANT if not override.startswith("strengths")]
     train(config(tmp_path, *overrides, "strengths=[10.0,0.0,0.0001]", "seeds=[0,1]"))

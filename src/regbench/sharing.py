@@ -31,7 +31,7 @@ def records_from(baseline: dict[str, Any], training: Training, schedule: Schedul
     records: list[dict[str, Any]] = []
     for record in baseline["epochs"]:
         steps = record["measures"].get("steps", {})
-        if not training.regularizer.has_no_gradient(steps):
+        if not training.regularizer.has_no_gradient(steps) or _learning_rate_differs(baseline, records, schedule):
             return None
         penalty = {name: steps.get(name, value) for name, value in constant.items()}
         measures = {**record["measures"], "train": {**record["measures"]["train"], **penalty}}
@@ -39,3 +39,11 @@ def records_from(baseline: dict[str, Any], training: Training, schedule: Schedul
         if schedule.ended(records):
             return records
     return None
+
+
+def _learning_rate_differs(baseline: dict[str, Any], records: list[dict[str, Any]], schedule: Schedule) -> bool:
+    """Whether a plateau of the compound loss has come earlier with the penalty than without, by now."""
+    plateau = schedule.plateau
+    return plateau is not None and plateau.scale_after(records) != plateau.scale_after(
+        baseline["epochs"][: len(records)]
+    )
