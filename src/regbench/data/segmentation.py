@@ -27,7 +27,7 @@ def coco(downloads: Path, scratch: Path) -> Prepared:
     60,000 train, the next 10,000 are the test; of fewer the same shares, six sevenths and one.
 
     Raises:
-        UserError: no annotations, a picture that cannot be read or is not of the size that its annotation says.
+        UserError: no annotations, a file that cannot be read, a picture that is not of its annotation's size.
     """
     from pycocotools.coco import COCO
 
@@ -37,7 +37,10 @@ def coco(downloads: Path, scratch: Path) -> Prepared:
         _download_coco(folder)
     if not annotations.is_file():
         raise UserError(f"{folder} has no annotations/instances_train2017.json: COCO without it has no masks")
-    index = COCO(str(annotations))
+    try:
+        index = COCO(str(annotations))
+    except (ValueError, AssertionError, KeyError, TypeError) as error:
+        raise UserError(f"{annotations} cannot be read ({error}): delete it or download it again") from error
     ids = [key for key in sorted(index.imgs) if index.getAnnIds(key) and _picture_path(folder, index, key).is_file()]
     if len(ids) < 7:
         raise UserError(f"{folder}/train2017 has {len(ids)} pictures with an instance: allowed are 7 or more")

@@ -1,6 +1,7 @@
 """Where datasets come from: scikit-learn's digits, an existing prepared folder, or torchvision's downloads."""
 
 import functools
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -126,7 +127,7 @@ def load_prepared(name: str, root: Path, download: bool = True, side: int | None
     return _at_side(whole, root, side)
 
 
-def _resized_name(name: str, side: int) -> str:
+def _resized_name(name: str, side: int | str) -> str:
     return f"{name}-{side}px"
 
 
@@ -160,6 +161,8 @@ def prepare(name: str, root: Path, again: bool = False) -> Path:
         with lock(root / f"{name}.lock", wait=True), tempfile.TemporaryDirectory(dir=root) as scratch:
             if again or not (folder / "dataset.json").exists():
                 write_prepared(DOWNLOADS[name](root / "downloads", Path(scratch)), folder)
+                for old in root.glob(_resized_name(name, "*")):  # of what was there before
+                    shutil.rmtree(old)
     except (OSError, RuntimeError) as error:
         raise UserError(_missing(name, folder, f"and its download failed ({' '.join(str(error).split())})")) from error
     return folder
