@@ -1,10 +1,12 @@
 """The prepared-dataset contract: what is written is read, and what was damaged is refused."""
 
+import hashlib
 import json
 
 import numpy as np
 import pytest
 
+from regbench.data import prepared
 from regbench.data.prepared import Prepared, read_prepared, write_prepared
 from regbench.errors import UserError
 
@@ -52,6 +54,62 @@ def test_one_altered_byte_is_refused(folder):
     path.write_bytes(data)
     with pytest.raises(UserError, match=r"test_images\.npy was altered"):
         read_prepared(folder)
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 1 << 22])
+def test_the_hash_is_of_the_whole_array_whatever_the_block(folder, monkeypatch, block):
+    monkeypatch.setattr(prepared, "BLOCK", block)
+    array = np.load(folder / "test_images.npy", mmap_mode="r")[:3]
+    np.save(folder / "few.npy", array)
+    mapped = np.load(folder / "few.npy", mmap_mode="r")
+    expected = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+    assert prepared._file_sha256(folder / "few.npy", mapped) == expected
+
+
+@pytest.mark.parametrize("place", [0, 100, 5000, -1])
+def test_an_altered_byte_is_seen_in_every_block(folder, monkeypatch, place):
+    monkeypatch.setattr(prepared, "BLOCK", 1000)
+    array = np.load(folder / "train_images.npy", mmap_mode="r+")
+    array.reshape(-1)[place] ^= 1
+    array.flush()
+    with pytest.raises(UserError, match=r"train_images\.npy was altered"):
+        read_prepared(folder)
+
+
+def test_bytes_behind_the_array_are_refused(folder):
+    with open(folder / "test_labels.npy", "ab") as file:
+        file.write(b"more")
+    with pytest.raises(UserError, match=r"test_labels\.npy was altered"):
+        read_prepared(folder)
+
+
+def test_a_file_is_read_in_blocks_and_not_through_its_map(folder, monkeypatch):
+    """Mapped pages would count as this process's memory, and a whole set does not fit there."""
+    sizes = []
+    real = hashlib.sha256
+
+    class Watched:
+        def __init__(self):
+            self.digest = real()
+
+        def update(self, block):
+            sizes.append(len(block))
+            self.digest.update(block)
+
+        def hexdigest(self):
+            return self.digest.hexdigest()
+
+    monkeypatch.setattr(prepared, "BLOCK", 1000)
+    monkeypatch.setattr(prepared.hashlib, "sha256", Watched)
+    read_prepared(folder)
+    assert max(sizes) == 1000 and sum(sizes) == sum(array.nbytes for array in tiny().arrays.values())
+
+
+def test_what_is_written_into_a_read_array_does_not_reach_the_disk(folder):
+    before = (folder / "train_images.npy").read_bytes()
+    read = read_prepared(folder).arrays["train_images"]
+    read[:] = 0
+    assert (folder / "train_images.npy").read_bytes() == before
 
 
 def test_array_of_another_shape_is_refused(folder):

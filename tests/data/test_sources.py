@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torchvision.datasets
 from PIL import Image
 
 from regbench.data import sources
-from regbench.data.prepared import write_prepared
+from regbench.data.prepared import Prepared, write_prepared
 from regbench.data.sources import digits, load_prepared, prepare
 from regbench.errors import UserError
 from tests.data.test_prepared import tiny
@@ -106,3 +107,158 @@ def test_of_two_processes_one_downloads_and_a_damaged_folder_is_made_again(tmp_p
 def test_unknown_dataset_is_named(tmp_path):
     with pytest.raises(UserError, match="dataset=svhn has no download here: allowed are digits, mnist"):
         prepare("svhn", tmp_path)
+
+
+def colours(count, side=24, task="classification"):
+    """A prepared set of colour pictures, with masks for segmentation."""
+    random = np.random.default_rng(1)
+    arrays = {}
+    for split, size in (("train", count), ("test", 2)):
+        arrays[f"{split}_images"] = random.integers(0, 256, (size, side, side, 3), dtype=np.uint8)
+        masks = random.integers(0, 2, (size, side, side), dtype=np.uint8)
+        labelled = task == "classification"
+        arrays[f"{split}_{'labels' if labelled else 'masks'}"] = random.integers(0, 3, size) if labelled else masks
+    return Prepared("imagenette", task, ["a", "b", "c"], "made by a test", arrays)
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation"])
+def test_a_smaller_side_is_resized_once_and_kept_beside(tmp_path, monkeypatch, task):
+    whole = colours(4, task=task)
+    write_prepared(whole, tmp_path / "imagenette")
+    small = load_prepared("imagenette", tmp_path, side=8)
+    assert small.name == "imagenette" and small.task == task and small.classes == whole.classes
+    assert "resized from 24 to 8 pixels" in small.source
+    assert small.arrays.keys() == whole.arrays.keys()
+    for key, array in whole.arrays.items():
+        if key.endswith("labels"):
+            np.testing.assert_array_equal(small.arrays[key], array)
+        else:
+            assert small.arrays[key].shape == (len(array), 8, 8, *array.shape[3:])
+            assert small.arrays[key].dtype == np.uint8
+    for split in ("train", "test"):
+        picture = Image.fromarray(whole.arrays[f"{split}_images"][-1]).resize((8, 8), Image.Resampling.BILINEAR)
+        np.testing.assert_array_equal(small.arrays[f"{split}_images"][-1], np.asarray(picture))
+        if task == "segmentation":
+            middle = whole.arrays[f"{split}_masks"][:, 1::3, 1::3]
+            np.testing.assert_array_equal(small.arrays[f"{split}_masks"], middle)
+    kept = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
+    assert kept == ["imagenette", "imagenette-8px"]
+
+    load_prepared.cache_clear()
+    monkeypatch.setattr(sources, "resized", lambda *args: pytest.fail("resized again"))
+    again = load_prepared("imagenette", tmp_path, side=8)
+    np.testing.assert_array_equal(again.arrays["train_images"], small.arrays["train_images"])
+
+
+def test_its_own_side_or_none_is_the_set_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "resized", lambda *args: pytest.fail("resized"))
+    write_prepared(colours(3), tmp_path / "imagenette")
+    for side in (None, 24):
+        assert load_prepared("imagenette", tmp_path, side=side).arrays["train_images"].shape == (3, 24, 24, 3)
+
+
+def test_of_two_processes_one_resizes(tmp_path, monkeypatch):
+    write_prepared(colours(3), tmp_path / "imagenette")
+    calls, real = [], sources.resized
+    monkeypatch.setattr(sources, "resized", lambda *args: calls.append(1) or real(*args))
+    with ThreadPoolExecutor(2) as both:
+        found = list(both.map(lambda _: load_prepared("imagenette", tmp_path, side=8), range(2)))
+    assert len(calls) == 2  # training and test images, once
+    np.testing.assert_array_equal(*(each.arrays["train_images"] for each in found))
+
+
+def test_resized_images_of_a_set_that_is_made_anew_are_made_anew(tmp_path, monkeypatch):
+    write_prepared(colours(3), tmp_path / "imagenette")
+    load_prepared("imagenette", tmp_path, side=8)
+    write_prepared(colours(3), tmp_path / "imagenette-mine")
+    monkeypatch.setitem(sources.DOWNLOADS, "imagenette", lambda *folders: colours(5))
+    prepare("imagenette", tmp_path, again=True)
+    load_prepared.cache_clear()
+    assert len(load_prepared("imagenette", tmp_path, side=8).arrays["train_images"]) == 5
+    assert (tmp_path / "imagenette-mine").exists()
+
+
+def test_an_interrupted_resize_leaves_nothing(tmp_path, monkeypatch):
+    write_prepared(colours(3), tmp_path / "imagenette")
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(sources, "resized", interrupted)
+        load_prepared("imagenette", tmp_path, side=8)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["imagenette"]
+    assert load_prepared("imagenette", tmp_path, side=8).arrays["test_images"].shape == (2, 8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    "name,side,words",
+    [
+        ("imagenette", 25, "dataset.side=25 is not allowed: imagenette is prepared at 24 pixels"),
+        ("imagenette", 7, "dataset.side=7 is not allowed: pixels, an integer of 8 or more, or null"),
+        ("imagenette", 8.0, r"dataset.side=8\.0 is not allowed"),
+        ("imagenette", "large", "dataset.side=large is not allowed"),
+        ("imagenette", True, "dataset.side=True is not allowed"),
+        ("digits", 8, "dataset.side=8 is not allowed for digits: it is embedded as it is"),
+    ],
+)
+def test_sides_that_cannot_be_are_refused(tmp_path, name, side, words):
+    write_prepared(colours(3), tmp_path / "imagenette")
+    with pytest.raises(UserError, match=words):
+        load_prepared(name, tmp_path, side=side)
+    assert not list(tmp_path.glob("*px"))
+
+
+@pytest.fixture
+def imagenette(tmp_path, monkeypatch):
+    """torchvision's Imagenette with three pictures to train on and two to test; what it was called with."""
+    calls = []
+    folder = tmp_path / "downloads" / "imagenette2-320"
+
+    class Downloaded:
+        classes: ClassVar = [("tench", "Tinca tinca"), ("English springer",), ("cassette player",)]
+
+        def __init__(self, root, split, size, download):
+            calls.append((root, split, size, download))
+            assert download or folder.is_dir()
+            folder.mkdir(parents=True, exist_ok=True)
+            self._samples = []
+            for number in range(3 if split == "train" else 2):
+                path = folder / f"{split}{number}.png"
+                if not path.exists():
+                    pixels = np.zeros((20, 32, 3), np.uint8)
+                    pixels[:, 6:26] = 50 * number + (10 if split == "train" else 20)  # the centre square
+                    Image.fromarray(pixels).save(path)
+                self._samples.append((str(path), 2 - number))
+
+    monkeypatch.setattr(torchvision.datasets, "Imagenette", Downloaded)
+    monkeypatch.setattr(sources, "IMAGENETTE_SIDE", 16)
+    return calls
+
+
+def test_imagenette_becomes_centre_squares_with_its_val_as_the_test(tmp_path, imagenette):
+    dataset = load_prepared("imagenette", tmp_path)
+    assert dataset.arrays["train_images"].shape == (3, 16, 16, 3) and dataset.task == "classification"
+    for split, levels in (("train", [10, 60, 110]), ("test", [20, 70])):
+        images = dataset.arrays[f"{split}_images"]
+        assert [sorted(np.unique(image)) for image in images] == [[level] for level in levels]
+    assert dataset.arrays["train_labels"].tolist() == [2, 1, 0] and dataset.arrays["test_labels"].tolist() == [2, 1]
+    assert dataset.arrays["train_labels"].dtype == np.int64
+    assert dataset.classes == ["tench", "English springer", "cassette player"]
+    downloads = str(tmp_path / "downloads")
+    assert imagenette == [(downloads, "train", "320px", True), (downloads, "val", "320px", False)]
+
+
+def test_an_unpacked_imagenette_is_not_downloaded_again(tmp_path, imagenette):
+    (tmp_path / "downloads" / "imagenette2-320").mkdir(parents=True)
+    load_prepared("imagenette", tmp_path)
+    assert [download for *_, download in imagenette] == [False, False]
+
+
+def test_a_broken_picture_of_imagenette_is_named(tmp_path, imagenette):
+    folder = tmp_path / "downloads" / "imagenette2-320"
+    folder.mkdir(parents=True)
+    (folder / "val1.png").write_bytes(b"half a picture")
+    with pytest.raises(UserError, match=r"val1\.png is no picture that can be read"):
+        load_prepared("imagenette", tmp_path)
+    assert not (tmp_path / "imagenette" / "dataset.json").exists()

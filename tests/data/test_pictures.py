@@ -1,0 +1,96 @@
+"""Pictures to arrays: how they are cut and resized, and what is said of those that cannot be read."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from regbench.data.pictures import centre_square, foreground, open_picture, pictures, resized, stretched
+from regbench.errors import UserError
+
+
+def quarters(width, height):
+    """A picture whose left half is red, and whose upper half is green."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 2, 0] = pixels[: height // 2, :, 1] = 200
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("size", [(40, 20), (20, 40), (20, 20)])
+def test_the_centre_square_is_the_middle_of_the_longer_side(size):
+    pixels = np.zeros((size[1], size[0], 3), np.uint8)
+    left, top = (size[0] - 20) // 2, (size[1] - 20) // 2
+    pixels[top : top + 20, left : left + 20] = 9
+    found = centre_square(Image.fromarray(pixels), 10)
+    assert found.shape == (10, 10, 3) and found.dtype == np.uint8 and (found == 9).all()
+    half = centre_square(quarters(*size), 10)
+    assert (half[:, :4, 0] == 200).all() and (half[:, 6:, 0] == 0).all()
+    assert (half[:4, :, 1] == 200).all() and (half[6:, :, 1] == 0).all()
+
+
+def test_a_stretched_picture_keeps_all_of_it():
+    pixels = np.zeros((10, 40, 3), np.uint8)
+    pixels[:, -10:] = 100  # outside of the centre square
+    found = stretched(Image.fromarray(pixels), 8)
+    assert found.shape == (8, 8, 3) and (found[:, 7] == 100).all() and (found[:, :5] == 0).all()
+
+
+def test_grey_pictures_have_three_equal_channels(tmp_path):
+    Image.fromarray(np.full((12, 12), 77, np.uint8)).save(tmp_path / "grey.png")
+    found = pictures([tmp_path / "grey.png"] * 2, 8, tmp_path / "deep" / "all.npy")
+    assert found.shape == (2, 8, 8, 3) and (found == 77).all()
+    np.testing.assert_array_equal(np.load(tmp_path / "deep" / "all.npy"), found)
+
+
+def test_pictures_keep_their_order(tmp_path):
+    for level in (10, 20, 30):
+        Image.fromarray(np.full((9, 9, 3), level, np.uint8)).save(tmp_path / f"{level}.png")
+    paths = [tmp_path / f"{level}.png" for level in (20, 30, 10)]
+    assert pictures(paths, 8, tmp_path / "all.npy")[:, 0, 0, 0].tolist() == [20, 30, 10]
+
+
+@pytest.mark.parametrize("kind", ["jpg", "png"])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "text", "missing"])
+def test_a_picture_that_cannot_be_read_is_named(tmp_path, kind, damage):
+    path = tmp_path / f"broken.{kind}"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(path)
+    whole = path.read_bytes()
+    path.write_bytes({"truncated": whole[: len(whole) // 2], "text": b"<html>404</html>"}.get(damage, b""))
+    if damage == "missing":
+        path.unlink()
+    with pytest.raises(UserError, match=rf"broken\.{kind} is no picture that can be read .*download it again"):
+        open_picture(path)
+
+
+def test_foreground_is_brighter_than_mid_grey_at_its_pictures_size(tmp_path):
+    levels = np.array([[0, 127], [128, 255]], np.uint8).repeat(8, 0).repeat(8, 1)
+    Image.fromarray(levels).save(tmp_path / "mask.png")
+    found = foreground(tmp_path / "mask.png", (16, 16), 4)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, np.array([[0, 0], [1, 1]]).repeat(2, 0).repeat(2, 1))
+    with pytest.raises(UserError, match=r"mask\.png is 16x16, its picture 16x17: a mask has its size"):
+        foreground(tmp_path / "mask.png", (16, 17), 4)
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "RGB"])
+def test_masks_of_any_kind_are_read(tmp_path, mode):
+    grey = np.zeros((16, 16), np.uint8)
+    grey[4:12, 4:12] = 255
+    Image.fromarray(grey).convert(mode).save(tmp_path / "mask.png")
+    np.testing.assert_array_equal(foreground(tmp_path / "mask.png", (16, 16), 16), grey // 255)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_resized_images_are_pils(tmp_path, channels):
+    images = np.random.default_rng(0).integers(0, 256, (3, 24, 24, channels), dtype=np.uint8)
+    found = resized(images, 8, tmp_path / "images.npy")
+    assert found.shape == (3, 8, 8, channels) and found.dtype == np.uint8
+    for ours, image in zip(found, images, strict=True):
+        for channel in range(channels):
+            one = Image.fromarray(image[..., channel]).resize((8, 8), Image.Resampling.BILINEAR)
+            np.testing.assert_array_equal(ours[..., channel], np.asarray(one))
+
+
+def test_resized_masks_stay_0_or_1(tmp_path):
+    masks = np.random.default_rng(0).integers(0, 2, (5, 24, 24), dtype=np.uint8)
+    found = resized(masks, 8, tmp_path / "masks.npy")
+    np.testing.assert_array_equal(found, masks[:, 1::3, 1::3])  # the pixel in the middle of each block of nine
