@@ -53,7 +53,8 @@ def train(cfg: DictConfig) -> None:
     log.info("%s: %d of %d members to train", cfg.experiment_name, len(missing), len(job))
     if not missing:
         return
-    check_shares(cfg.task.batch_size, ranks().size)
+    images = {f"budget.{key}": cfg.budget[key] for key in ("train_images", "heldout_images")}
+    check_shares(cfg.task.batch_size, images, ranks().size)
     store.check_writable(cfg.experiment_name)
     origin = provenance(device)  # now: the sources may change while this process trains
     data = load_data(cfg, device)

@@ -150,8 +150,11 @@ def start_epoch(training: Training, schedule: Schedule, epoch: int) -> None:
 
 
 def memory_failure(error: RuntimeError, training: Training) -> Failed:
-    """The failure of a training that ran out of memory; any other error is raised again."""
-    if not is_out_of_memory(error):
+    """The failure of a training that ran out of memory; any other error is raised again.
+
+    So is this one where several processes train: the others have memory, wait for this one, and end only with it.
+    """
+    if not is_out_of_memory(error) or ranks().size > 1:
         raise error
     reason = str(error).splitlines()[0]
     return Failed(f"out of memory in epoch {len(training.records) + 1}: {reason}", training.records)

@@ -8,7 +8,7 @@ averaged after every step.
 import datetime
 import os
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -84,9 +84,11 @@ class Ranks:
         # The strides of a filter with one channel can be read in two ways: no loss of speed that matters.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         device = next(model.parameters()).device
-        return DistributedDataParallel(
-            model, device_ids=[device] if device.type == "cuda" else None, broadcast_buffers=False
-        )
+        with warnings.catch_warnings():  # of a name that is new: torch 2.7 does not know it
+            warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
+            return DistributedDataParallel(
+                model, device_ids=[device] if device.type == "cuda" else None, broadcast_buffers=False
+            )
 
 
 def ranks() -> Ranks:
@@ -108,12 +110,19 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
-def check_shares(batch_size: int, size: int) -> None:
-    """Raise UserError for a batch that so many processes cannot share evenly."""
+def check_shares(batch_size: int, images: Mapping[str, int], size: int) -> None:
+    """Raise UserError for a batch that so many processes cannot share evenly, or images fewer than they are.
+
+    Args:
+        images: how many there are, by the setting that says so.
+    """
     if batch_size % size:
         raise UserError(
             f"task.batch_size={batch_size} is not divisible by the {size} processes: allowed are multiples of {size}"
         )
+    for key, count in images.items():
+        if count < size:
+            raise UserError(f"{key}={count} is too few for {size} processes: allowed are {size} or more")
 
 
 def remembered(model: nn.Module, own: Iterable[Tensor]) -> list[Any]:
