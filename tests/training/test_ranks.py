@@ -10,6 +10,7 @@ import time
 import pytest
 import torch
 
+import regbench.training.loop as loop
 from regbench.errors import UserError
 from regbench.reports.store import Store
 from regbench.training.loop import numbers
@@ -160,6 +161,7 @@ def test_one_process_writes_one_row_a_member_that_says_how_many_trained_it(tmp_p
     assert [row["status"] for row in rows] == ["done", "done"] and sorted(row["seed"] for row in rows) == [0, 1]
     assert {row["provenance"]["processes"] for row in rows} == {2}
     assert [each.said.count("is done") for each in ended] == [2, 0]
+    assert not any("broadcast_buffers" in each.said for each in ended)
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "results").rglob("*")}
     assert len([path for path in stamps if path.is_file()]) == 2
     assert not list((tmp_path / "outputs" / "checkpoints").glob("*.pt"))
@@ -186,6 +188,10 @@ def test_members_beside_their_baseline_are_served_or_trained_by_all_processes(tm
             ["model=dcgan", "task=generate"],
             "task=generate trains in one process: allowed with torchrun are other tasks",
         ),
+        (
+            ["budget.heldout_images=1"],
+            "budget.heldout_images=1 is too few for 2 processes: allowed are 2 or more",
+        ),
         (["regularizer=dropout", "strengths=[1.5]"], "p=1.5 is not allowed: a drop rate lies in [0, 1)"),
     ],
 )
@@ -194,6 +200,14 @@ def test_what_cannot_be_is_one_line_of_every_process(tmp_path, overrides, line):
         assert each.status == 2, each
         assert each.said.strip().splitlines()[-1] == f"error: {line}" and "Traceback" not in each.said
     assert not Store(tmp_path / "results").rows()
+
+
+def test_a_training_that_fails_is_one_failed_row_and_the_next_one_goes_on(tmp_path):
+    first, second = trained(tmp_path, NARROW, "task.optimizer.lr=1e30", "seeds=[0,1]", "budget.epochs=1")
+    assert (first.status, second.status) == (1, 0), (first, second)
+    rows = Store(tmp_path / "results").rows()
+    failed = [row["seed"] for row in rows if row["status"] == "failed"]
+    assert len(rows) == 2 and failed and f"error: {len(failed)} of 2 members failed" in first.said
 
 
 def test_an_error_of_the_first_process_alone_ends_the_others(tmp_path):
@@ -261,6 +275,17 @@ def test_alone_nothing_is_exchanged():
 
 
 def test_shares_that_are_not_whole_are_refused():
-    check_shares(128, 4)
+    check_shares(128, {"budget.heldout_images": 4}, 4)
     with pytest.raises(UserError, match=r"task\.batch_size=128 is not divisible by the 3 processes: .* multiples of 3"):
-        check_shares(128, 3)
+        check_shares(128, {}, 3)
+    with pytest.raises(UserError, match=r"budget\.heldout_images=3 is too few for 4 processes: allowed are 4 or more"):
+        check_shares(128, {"budget.train_images": 4, "budget.heldout_images": 3}, 4)
+
+
+def test_of_several_processes_one_without_memory_ends_instead_of_leaving_the_others(monkeypatch):
+    full = RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+    training, _, _ = worlds.begun(64, worlds.SMALL)
+    assert "out of memory in epoch 1" in str(loop.memory_failure(full, training))
+    monkeypatch.setattr(loop, "ranks", lambda: Ranks(1, 2))
+    with pytest.raises(RuntimeError, match="alloc_cpu"):
+        loop.memory_failure(full, training)
