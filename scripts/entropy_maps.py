@@ -101,7 +101,7 @@ def trained_here(network: str, weights: Path | None) -> Networks | None:
         kept = torch.load(weights, weights_only=True, map_location="cpu")
     except (OSError, RuntimeError, EOFError, UnpicklingError):
         return None  # whoever reads it as filters says what is wrong
-    if "config" not in kept:
+    if not isinstance(kept, dict) or "config" not in kept:
         return None
     config, dataset = kept["config"], kept["config"]["dataset"]
     if config["model"]["name"] != network:
@@ -109,7 +109,7 @@ def trained_here(network: str, weights: Path | None) -> Networks | None:
     torch.manual_seed(config["seed"])
     model = make("model", config["model"], input_shape=tuple(kept["input_shape"]), classes=kept["classes"])
     untrained = {name: weight.clone() for name, weight in convolutions(model).items()}
-    model.load_state_dict(kept["model"])
+    model.load_state_dict(kept["model"], strict=False)  # a regularizer's layers may have state of their own
     side = kept["input_shape"][1]
     source = f"trained here on {dataset['name']} (budget {config['budget']}, {side}x{side}, seed {config['seed']})"
     return Networks(f"{network}-{dataset['name']}", source, convolutions(model), untrained, "its own initial weights")

@@ -31,7 +31,7 @@ from regbench.paths import CONFIGS
 from regbench.reports.store import Store
 
 POLL_SECONDS = 2.0
-RUN_KEYS = ("paths", "tracking", "device", "download", "retry_failed", "stack")
+RUN_KEYS = ("paths", "tracking", "device", "download", "retry_failed", "keep_weights", "share", "stack")
 LAUNCHES = ("joblib", "slurm")
 
 
@@ -164,8 +164,9 @@ def missing_of(found: list[Cell], store: Store) -> list[Member]:
 def show_plan(args: argparse.Namespace, found: list[Cell], store: Store, at_once: int) -> list[Member]:
     """Print what is done, what is missing and how long that may take; returns the missing members."""
     rows = store.rows()
+    retry = any(override.lower() == "retry_failed=true" for override in args.overrides)
     failed = {row["id"] for row in rows if row["status"] == "failed"}
-    known = {row["id"] for row in rows} - (failed if "retry_failed=true" in args.overrides else set())
+    known = {row["id"] for row in rows} - (failed if retry else set())
     wanted = {member.id: member for cell in found for member in cell.members}
     missing = [member for member in wanted.values() if member.id not in known]
     print(f"{args.experiment}, budget {args.budget}: {len(wanted) - len(missing)} of {len(wanted)} trainings are done")
@@ -186,7 +187,7 @@ def estimate(missing: list[Member], rows: list[dict], at_once: int) -> str:
     for member in missing:
         like = [row for row in rows if same(row, member, ("dataset", "budget", "epochs", "model"))]
         closer = [row for row in like if row["config"]["regularizer"]["name"] == member.config["regularizer"]["name"]]
-        times = [row["provenance"]["seconds"] for row in closer or like if row["status"] == "done"]
+        times = [row["provenance"]["seconds"] for row in closer or like if takes_time(row)]
         if times:
             total += sum(times) / len(times)
         else:
@@ -195,6 +196,11 @@ def estimate(missing: list[Member], rows: list[dict], at_once: int) -> str:
     known = f"about {total / workers / 60:.0f} min with {workers} processes" if total else ""
     unsaid = f"unknown for {', '.join(sorted(unknown))} until a first training is done" if unknown else ""
     return "; ".join(part for part in (known, unsaid) if part)
+
+
+def takes_time(row: dict) -> bool:
+    """Whether a row was trained to its end, and not served by another one's training."""
+    return row["status"] == "done" and "served_by" not in row["provenance"]
 
 
 def same(row: dict, member: Member, keys: tuple[str, ...]) -> bool:

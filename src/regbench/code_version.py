@@ -6,7 +6,8 @@ import hashlib
 from regbench.paths import ROOT
 
 #: what a member's numbers depend on, below src/regbench
-SOURCES = ("regularizers", "models", "data", "training", "build.py", "train.py")
+SOURCES = ("regularizers", "models", "data", "training", "measures")
+SOURCES += ("build.py", "train.py", "run.py", "sharing.py", "stopping.py")
 
 
 @functools.cache

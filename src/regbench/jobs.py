@@ -137,9 +137,14 @@ def _checked_list(key: str, values: Any, good: Any, allowed: str) -> list:
 
 
 def _check_numbers(cfg: DictConfig) -> None:
-    whole = {"budget.epochs": cfg.budget.epochs, "task.batch_size": cfg.task.batch_size}
+    whole = {f"budget.{key}": cfg.budget[key] for key in ("epochs", "train_images", "heldout_images")}
+    whole["task.batch_size"] = cfg.task.batch_size
+    if cfg.threads is not None:
+        whole["threads"] = cfg.threads
     for key, value in whole.items():
-        if not isinstance(value, int) or value < 1:
+        if not _is_seed(value) or value < 1:
             raise UserError(f"{key}={value} is not allowed: an integer of 1 or more")
+    if not _is_seed(cfg.dataset.split_seed):
+        raise UserError(f"dataset.split_seed={cfg.dataset.split_seed} is not allowed: an integer from 0")
     if not _is_number(cfg.task.optimizer.lr) or cfg.task.optimizer.lr <= 0:
         raise UserError(f"task.optimizer.lr={cfg.task.optimizer.lr} is not allowed: a number above 0")

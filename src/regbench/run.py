@@ -1,6 +1,5 @@
 """A job at work: each of its members trained, alone or with others, and its row stored."""
 
-import base64
 import contextlib
 import logging
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from regbench.errors import UserError
 from regbench.jobs import Member, member_id, unregularized
 from regbench.locks import lock
 from regbench.reports.store import Store
+from regbench.rows import keep_weights, make_row
 from regbench.sharing import records_from, served_provenance
 from regbench.training import Checkpoint, Failed, Training, fit, fit_stacked
 from regbench.training.loop import Record
@@ -62,11 +62,13 @@ class Run:
         Of several processes the first does this alone: nothing in here may exchange anything.
         """
         config = unregularized(member.config)
-        alone = not self.cfg.share or config == member.config
+        alone = not self.cfg.share or self.cfg.keep_weights or config == member.config
         baseline = None if alone else self.store.find(member_id(config))
         if baseline is None:
             return False
         training = self.begin(member)
+        if training.artifacts(self.data):  # a row with arrays of the trained network needs that network
+            return False
         records = records_from(baseline, training, make_schedule(member, training.model))
         if records is None:
             return False
@@ -144,9 +146,14 @@ class Run:
         for member in job:
             if not locks.enter_context(lock(checkpoint_path(self.cfg, member).with_suffix(".lock"))):
                 log.warning("%s is being trained by another process: skipped here", member.label)
-            elif member.id in self.retried or not self.store.has(member.id):
+            elif self.wanted(member):
                 mine.append(member.id)
         return mine
+
+    def wanted(self, member: Member) -> bool:
+        """Whether the member has no row by now, or a failed one that is to be tried again."""
+        row = self.store.find(member.id)
+        return row is None or (row["status"] == "failed" and member.id in self.retried)
 
     @contextlib.contextmanager
     def bar(self, schedule: Any, at_once: int, label: str):
@@ -174,31 +181,17 @@ class Run:
             return
         if failure is not None:
             log.error("%s failed: %s", member.label, failure)
-        artifacts = {} if failure is not None else training.artifacts(self.data)
-        self.tracker.log_pictures(member_name(member), artifacts)
-        row = {
-            "id": member.id,
-            "experiment": self.cfg.experiment_name,
-            "status": "done" if failure is None else "failed",
-            "reason": "" if failure is None else str(failure),
-            "budget": member.config["budget"],
-            "seed": member.seed,
-            "strength": member.strength,
-            "config": member.config,
-            "epochs": training.records,
-            "artifacts": {name: pack_array(array) for name, array in artifacts.items()},
-        }
-        earlier = {"resumed_from": training.checkpoint.earlier}
-        measured_with = training.task.provenance()
         if ranks().size > 1:
             how = {**how, "processes": ranks().size}
-        row["provenance"] = {**self.origin, **measured_with, "seconds": seconds(training.records), **earlier, **how}
+        artifacts = {} if failure is not None else training.artifacts(self.data)
+        row = make_row(member, self.cfg.experiment_name, training, failure, artifacts, {**self.origin, **how})
         if self.cfg.keep_weights and failure is None:
             keep_weights(Path(self.cfg.paths.outputs) / "weights" / f"{member.id}.pt", member, training, self.data)
         self.store.write(row)
         training.checkpoint.remove()
         self.rows.append(row)
         log.info("%s is %s", member.label, row["status"])
+        self.tracker.log_pictures(member_name(member), artifacts)
 
 
 def stack_key(member: Member) -> str:
@@ -226,21 +219,6 @@ def checkpoint_path(cfg: DictConfig, member: Member) -> Path:
     return Path(cfg.paths.outputs) / "checkpoints" / f"{member.id}.pt"
 
 
-def keep_weights(path: Path, member: Member, training: Training, data: Splits) -> None:
-    """Write a trained model with what is needed to build it again, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {key: value.cpu().contiguous() for key, value in training.model.state_dict().items()}
-    described = {"config": member.config, "input_shape": list(training.input_shape), "classes": data.classes}
-    partial = path.with_suffix(".partial")
-    torch.save({"model": weights, **described}, partial)
-    partial.replace(path)
-
-
-def seconds(records: list[Record]) -> float:
-    """Training and evaluation time of these epochs, those before a resume included."""
-    return round(sum(record["seconds"] for record in records), 3)
-
-
 def member_name(member: Member) -> str:
     """A member within its job."""
     return f"seed{member.seed}-strength{member.strength:g}"
@@ -252,10 +230,3 @@ def headline(record: Record) -> str:
     if "accuracy" in metrics:
         return f"{100 * metrics['accuracy']:.2f} %"
     return f"FID {metrics['fid']:.2f}" if "fid" in metrics else f"loss {metrics['loss']:.5f}"
-
-
-def pack_array(array: torch.Tensor) -> dict[str, Any]:
-    """An array (channels, rows, columns), or one such an image, in [0, 1] at 8 bits, for a row."""
-    flat = (array.flatten(1) * 255).round().to(torch.uint8)
-    text = base64.b64encode(flat.numpy().tobytes()).decode()
-    return {"shape": list(flat.shape), "grid": list(array.shape[1:]), "scale": 255, "uint8": text}

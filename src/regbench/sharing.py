@@ -6,6 +6,7 @@ with the same seed is then the member's own, number for number, up to the epoch 
 
 from typing import Any
 
+from regbench.stopping import Plateau
 from regbench.training import Schedule, Training
 
 #: what the numbers of a row depend on: those of a served row were computed where its baseline's were
@@ -42,8 +43,8 @@ def records_from(baseline: dict[str, Any], training: Training, schedule: Schedul
 
 
 def _learning_rate_differs(baseline: dict[str, Any], records: list[dict[str, Any]], schedule: Schedule) -> bool:
-    """Whether a plateau of the compound loss has come earlier with the penalty than without, by now."""
-    plateau = schedule.plateau
-    return plateau is not None and plateau.scale_after(records) != plateau.scale_after(
-        baseline["epochs"][: len(records)]
-    )
+    """Whether a plateau of the compound loss has come earlier with the penalty than the baseline's, by now."""
+    if schedule.plateau is None:
+        return False
+    own = Plateau(**baseline["config"]["task"]["plateau"])
+    return schedule.plateau.scale_after(records) != own.scale_after(baseline["epochs"][: len(records)])

@@ -23,8 +23,10 @@ from regbench.errors import JobsFailed, UserError
 from regbench.jobs import Member, members
 from regbench.memory import keep_freed_memory
 from regbench.paths import CONFIGS
+from regbench.regularizers import Regularizer
 from regbench.reports.store import Store
 from regbench.run import Run, stack_limit
+from regbench.training import Schedule, Training
 from regbench.training.provenance import provenance
 from regbench.training.ranks import check_shares, join, leave, ranks
 from regbench.training.tracking import Tracker
@@ -51,12 +53,16 @@ def train(cfg: DictConfig) -> None:
     stored = ranks().on_first(lambda: {member.id for member in job if store.has(member.id)} - retried)
     missing = [member for member in job if member.id not in stored]
     log.info("%s: %d of %d members to train", cfg.experiment_name, len(missing), len(job))
+    if cfg.keep_weights and len(missing) < len(job):
+        log.warning("keep_weights=true: members that have a row are not trained again, their weights are not kept")
     if not missing:
         return
     images = {f"budget.{key}": cfg.budget[key] for key in ("train_images", "heldout_images")}
     check_shares(cfg.task.batch_size, images, ranks().size)
     store.check_writable(cfg.experiment_name)
     origin = provenance(device)  # now: the sources may change while this process trains
+    prepared = load_prepared(cfg.dataset.name, Path(cfg.paths.data), cfg.download, cfg.dataset.get("side"))
+    origin["data"] = prepared.provenance()
     data = load_data(cfg, device)
     for member in {member.strength: member for member in missing}.values():
         # A wrong placement, strength or task is said before any tracking or training.
@@ -65,7 +71,7 @@ def train(cfg: DictConfig) -> None:
         if training.task.adversarial and ranks().size > 1:
             raise UserError(f"task={cfg.task.name} trains in one process: allowed with torchrun are other tasks")
         training.task.check(training.model, data.train, names)
-        make_schedule(member, training.model)
+        check_adaptation(training, make_schedule(member, training.model))
     tracker = start_tracker(cfg, missing)
     run = Run(cfg, data, device, tracker, store, origin, retried)
     try:
@@ -73,6 +79,16 @@ def train(cfg: DictConfig) -> None:
     finally:
         tracker.finish(run.rows)
     report_failures(run.rows)
+
+
+def check_adaptation(training: Training, schedule: Schedule) -> None:
+    """Raise UserError where a regularizer that learns from every step would see another step than the network's."""
+    adapts = type(training.regularizer).adapt is not Regularizer.adapt
+    if adapts and (schedule.accumulate > 1 or schedule.precision != "float32"):
+        raise UserError(
+            f"task.accumulate={schedule.accumulate} task.precision={schedule.precision}: a regularizer that adapts to "
+            "every step allows 1 and float32 only"
+        )
 
 
 def load_data(cfg: DictConfig, device: torch.device) -> Splits:

@@ -24,13 +24,21 @@ REMEDY = "`python scripts/prepare_data.py --again NAME` makes it anew"
 
 @dataclass(frozen=True)
 class Prepared:
-    """One dataset: its name, task, class names and arrays by key (`train_images`, ...)."""
+    """One dataset: its name, task, class names and arrays by key (`train_images`, ...).
+
+    `digest` is that of all arrays where they were read from a prepared folder.
+    """
 
     name: str
     task: str
     classes: list[str]
     source: str
     arrays: dict[str, np.ndarray]
+    digest: str = ""
+
+    def provenance(self) -> dict[str, str | int]:
+        """What a row says of its data: the source, the number of test images, a digest of all arrays where known."""
+        return {"source": self.source, "test_images": len(self.arrays["test_images"]), "digest": self.digest}
 
 
 def write_prepared(dataset: Prepared, folder: Path) -> None:
@@ -63,7 +71,8 @@ def read_prepared(folder: Path) -> Prepared:
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{meta_path} cannot be read ({error}): {REMEDY}") from error
     arrays = {key: _read_array(folder / f"{key}.npy", expected) for key, expected in described.items()}
-    return Prepared(name, task, list(classes), source, arrays)
+    every = "".join(described[key]["sha256"] for key in sorted(described))
+    return Prepared(name, task, list(classes), source, arrays, hashlib.sha256(every.encode()).hexdigest()[:12])
 
 
 def _read_array(path: Path, expected: dict) -> np.ndarray:

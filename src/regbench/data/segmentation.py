@@ -79,8 +79,10 @@ def _coco_pair(folder: Path, index, key: int) -> tuple[np.ndarray, np.ndarray]:
 def _download_coco(folder: Path) -> None:
     from torchvision.datasets.utils import download_and_extract_archive
 
+    partial = folder.with_name("coco.partial")  # an interrupted download is not taken for the whole
     for file in COCO_FILES:
-        download_and_extract_archive(COCO_URL + file, str(folder), remove_finished=True)
+        download_and_extract_archive(COCO_URL + file, str(partial), remove_finished=True)
+    partial.rename(folder)
 
 
 def duts(downloads: Path, scratch: Path) -> Prepared:

@@ -2,7 +2,9 @@
 
 import functools
 import shutil
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from regbench.locks import lock
 DIGITS_TEST = 500
 FACE_SIDE = 64
 IMAGENETTE_SIDE = 224
+IMAGENETTE = {"train": 9469, "test": 3925}  # pictures: an interrupted download has fewer
 
 
 def digits() -> Prepared:
@@ -79,6 +82,11 @@ def _imagenette(downloads: Path, scratch: Path) -> Prepared:
         folder = "train" if split == "train" else "val"
         there = (downloads / "imagenette2-320").is_dir()
         part = torchvision.datasets.Imagenette(root=str(downloads), split=folder, size="320px", download=not there)
+        if len(part) != IMAGENETTE[split]:
+            raise UserError(
+                f"{downloads}/imagenette2-320/{folder} has {len(part)} pictures, Imagenette has {IMAGENETTE[split]}: "
+                "delete imagenette2-320 and its archive there to download it again"
+            )
         paths, labels = zip(*part._samples, strict=True)
         file = scratch / f"{split}_images.npy"
         arrays[f"{split}_images"] = pictures([Path(path) for path in paths], IMAGENETTE_SIDE, file)
@@ -137,14 +145,17 @@ def _at_side(whole: Prepared, root: Path, side: int) -> Prepared:
     if side > largest:
         raise UserError(f"dataset.side={side} is not allowed: {whole.name} is prepared at {largest} pixels")
     folder = root / _resized_name(whole.name, side)
-    with lock(root / f"{folder.name}.lock", wait=True), tempfile.TemporaryDirectory(dir=root) as scratch:
-        if not (folder / "dataset.json").exists():
-            arrays = {
-                key: resized(array, side, Path(scratch) / f"{key}.npy") if array.ndim > 2 else array
-                for key, array in whole.arrays.items()
-            }
-            source = f"{whole.source}, resized from {largest} to {side} pixels"
-            write_prepared(Prepared(whole.name, whole.task, whole.classes, source, arrays), folder)
+    try:
+        with lock(root / f"{folder.name}.lock", wait=True), tempfile.TemporaryDirectory(dir=root) as scratch:
+            if not (folder / "dataset.json").exists():
+                arrays = {
+                    key: resized(array, side, Path(scratch) / f"{key}.npy") if array.ndim > 2 else array
+                    for key, array in whole.arrays.items()
+                }
+                source = f"{whole.source}, resized from {largest} to {side} pixels"
+                write_prepared(Prepared(whole.name, whole.task, whole.classes, source, arrays), folder)
+    except OSError as error:
+        raise UserError(f"dataset.side={side}: {folder} cannot be written ({error}); set REGBENCH_DATA") from error
     return read_prepared(folder)
 
 
@@ -154,22 +165,23 @@ def prepare(name: str, root: Path, again: bool = False) -> Path:
     Of several processes one downloads, the others wait for it.
     """
     folder = root / name
+    if name == "digits":
+        raise UserError("dataset=digits comes with scikit-learn: there is nothing to prepare")
     if name not in DOWNLOADS:
-        allowed = ", ".join(["digits", *DOWNLOADS])
-        raise UserError(f"dataset={name} has no download here: allowed are {allowed}")
+        raise UserError(f"dataset={name} has no download here: allowed are {', '.join(DOWNLOADS)}")
     try:
         with lock(root / f"{name}.lock", wait=True), tempfile.TemporaryDirectory(dir=root) as scratch:
             if again or not (folder / "dataset.json").exists():
                 write_prepared(DOWNLOADS[name](root / "downloads", Path(scratch)), folder)
                 for old in root.glob(_resized_name(name, "*")):  # of what was there before
                     shutil.rmtree(old)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise UserError(_missing(name, folder, f"and its download failed ({' '.join(str(error).split())})")) from error
     return folder
 
 
 def _missing(name: str, folder: Path, why: str) -> str:
-    kind = "masks" if DOWNLOADS[name] in (coco, duts) else "labels"
+    kind = "masks" if DOWNLOADS.get(name) in (coco, duts) else "labels"
     return (
         f"dataset={name}: no {folder}/dataset.json (with train_images.npy, train_{kind}.npy, test_images.npy, "
         f"test_{kind}.npy), {why}; make it with `python scripts/prepare_data.py {name}`, "

@@ -63,8 +63,11 @@ def parts(batch: Batch, count: int) -> list[Part]:
 
 def add_gradients(
     training: "Training", data: Batches, schedule: Schedule, batch: Batch, sums: Sums
-) -> tuple[Tensor, Tensor]:
-    """Gradients of the whole batch's mean loss and of the penalty; returns inputs and targets of the last part."""
+) -> tuple[Tensor, Tensor, float]:
+    """Gradients of the whole batch's mean loss and of the penalty.
+
+    Returns inputs and targets of the last part, and this process's share of the batch's images.
+    """
     task, pieces = training.task, parts(batch, schedule.accumulate)
     for piece in pieces:
         last = piece is pieces[-1]
@@ -77,7 +80,7 @@ def add_gradients(
             (total if penalty is None else total + penalty).backward()
         if piece.weight:
             sums.add(loss, task.counted(output.detach(), targets), len(targets))
-    return inputs, targets
+    return inputs, targets, sum(piece.weight for piece in pieces)
 
 
 def prepared(pair: tuple[Tensor, Tensor], maps: Tensor | None, schedule: Schedule) -> tuple[Tensor, Tensor]:

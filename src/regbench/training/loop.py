@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from regbench.data import Batches, Splits
+from regbench.errors import UserError
 from regbench.regularizers import Regularizer
 from regbench.regularizers.entropy import dense_entropy_change, highest_entropy_change
 from regbench.training.batch import add_gradients, batches
@@ -74,8 +75,18 @@ class Training:
         return self.wrapped
 
     def resume(self) -> None:
-        """Go to where the checkpoint left off, if there is one."""
+        """Go to where the checkpoint left off, if there is one.
+
+        Raises:
+            UserError: processes of one training that find different checkpoints.
+        """
         self.records = self.checkpoint.load(self.model, self.optimizer, self.noise)
+        first = ranks().on_first(lambda: len(self.records))
+        if first != len(self.records):
+            raise UserError(
+                f"checkpoint {self.checkpoint.path} holds {len(self.records)} epochs here and {first} where the first "
+                "process runs: paths.outputs must be one folder for all processes"
+            )
 
     def train_epoch(self, data: Batches, schedule: Schedule, epoch: int, on_step: Callable[[], None]) -> Steps:
         """One pass over the images."""
@@ -187,12 +198,13 @@ def train_epoch(
     for batch in batches(data, schedule, training.seed, epoch):
         followed.see({name: layer.weight for name, layer in layers.items()})
         optimizer.zero_grad(set_to_none=True)
-        inputs, targets = add_gradients(training, data, schedule, batch, sums)
+        inputs, targets, share = add_gradients(training, data, schedule, batch, sums)
         if schedule.clip_norm is not None:
             nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], schedule.clip_norm)
         optimizer.step()
-        regularizer.adapt(functools.partial(current_loss, training, inputs, targets))
-        ranks().average(remembered(model, regularizer.own_parameters()))
+        if share:
+            regularizer.adapt(functools.partial(current_loss, training, inputs, targets))
+        ranks().average(remembered(model, regularizer.own_parameters()), share)
         on_step()
     followed.see({name: layer.weight for name, layer in layers.items()})
     return Steps(sums.means(), {name: value.item() for name, value in followed.values().items()})

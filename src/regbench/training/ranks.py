@@ -59,14 +59,16 @@ class Ranks:
         return values
 
     @torch.no_grad()
-    def average(self, tensors: Iterable[Tensor]) -> None:
-        """Each floating-point tensor becomes its mean over all processes, in one exchange."""
+    def average(self, tensors: Iterable[Tensor], weight: float = 1.0) -> None:
+        """Each floating-point tensor becomes its mean over all processes, weighted by each one's, in one exchange."""
         chosen = [tensor for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
         if self.size == 1 or not chosen:
             return
         flat = torch.cat([tensor.detach().flatten().double() for tensor in chosen])
+        flat = torch.cat([flat * weight, flat.new_tensor([weight])])
         dist.all_reduce(flat)
-        for tensor, mean in zip(chosen, flat.div_(self.size).split([each.numel() for each in chosen]), strict=True):
+        means = (flat[:-1] / flat[-1]).split([each.numel() for each in chosen])
+        for tensor, mean in zip(chosen, means, strict=True):
             tensor.copy_(mean.view_as(tensor))
 
     def average_of(self, values: dict[str, float]) -> dict[str, float]:
@@ -101,7 +103,9 @@ def ranks() -> Ranks:
 def join(device: torch.device) -> None:
     """Meet the other processes that `torchrun` has started; nothing to do without it, or the second time."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=WAIT)
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # or every process would speak through the first GPU
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=WAIT)
 
 
 def leave() -> None:
