@@ -407,7 +407,7 @@ def test_a_training_stopped_after_an_epoch_resumes_bit_for_bit(tmp_path, monkeyp
 
 def test_the_kept_samples_are_the_tasks_beside_the_regularizers_own(data):
     training, _ = epoch(data, "regularizer=pb_edropout", "regularizer.method.placement=[discriminator1]")
-    found = training.artifacts()
+    found = training.artifacts(data)
     assert torch.equal(found["samples"], training.task.shown(training.model))
     assert set(found) == {"samples", "discriminator1/ema", "discriminator1/mask"}
 
