@@ -65,8 +65,8 @@ class Generate(Task):
     @torch.no_grad()
     def evaluate(self, model: GAN, data: Splits) -> dict[str, dict[str, float]]:
         """FID, IS, effective classes and diversity of `samples` images, beside those of as many training images."""
-        extractor = self._load(data.test.images.device)
-        features, logits = self._extract(self._generated(model, data.test.images.device), extractor)
+        extractor = self._load(data.test.device)
+        features, logits = self._extract(self._generated(model, data.test.device), extractor)
         values = {"inception_score": inception_score(logits), "effective_classes": effective_classes(logits)}
         return {
             name: values | self._against(split, data.train, features, extractor)
