@@ -1,6 +1,7 @@
 """A step's batch: parts that add up to the whole, precision, memory format, and augmentation anew in each epoch."""
 
 import dataclasses
+import functools
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ UNET = ["model=unet", "model.widths=[2,2,2,2,2]", "task=segment", "budget=smoke"
 AUTOENCODER = ["model=autoencoder", "task=reconstruct", "model.width=4"]
 
 
+@functools.cache
 def gradients(*overrides, index=32, **changes):
     """The gradients of one batch, what its sums come to, and what the step saw last."""
     training, data, schedule = begun(100, [*STRONG, *overrides])
@@ -36,7 +38,7 @@ def gradients(*overrides, index=32, **changes):
 
 def test_gradients_are_those_of_the_whole_batchs_mean_loss_and_one_penalty():
     found, means, _, (training, data) = gradients()
-    training.model.zero_grad()
+    training.model.zero_grad(set_to_none=True)
     inputs, targets = training.task.batch(data.train, slice(0, 32))
     loss = nn.functional.cross_entropy(training.model(inputs), targets)
     (loss + training.regularizer.penalty(training.model)).backward()

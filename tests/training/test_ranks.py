@@ -229,7 +229,7 @@ def test_a_killed_process_ends_the_command_and_the_next_one_goes_on_from_the_las
     call = [*torchrun, "-m", "regbench.train", *settings(killed, *job)]
     child = subprocess.Popen(call, cwd=killed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     progress = killed / "outputs" / "checkpoints"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while max([int(path.read_text() or 0) for path in progress.glob("*.epoch")], default=0) < 2:
         assert child.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)

@@ -49,7 +49,7 @@ class Ended:
     said: str
 
 
-def world(size: int, target, *arguments, folder: Path, timeout: float = 240) -> list[Ended]:
+def world(size: int, target, *arguments, folder: Path, timeout: float = 400) -> list[Ended]:
     """Run `target(*arguments)` in so many processes that know of each other as torchrun's do."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.training.worlds", "regbench.train"])
