@@ -17,7 +17,12 @@ from regbench.stopping import EarlyStopping
 
 
 def until_stop(row: dict, protocol: str) -> dict:
-    """The row with the epochs up to the stop on the protocol's split; all of them where the cap came first."""
+    """The row with the epochs up to the stop on the protocol's split.
+
+    All of them where the cap came first, or its task has no early stopping.
+    """
+    if not row["config"]["task"].get("early_stopping"):
+        return row
     epochs = ordered(row)
     return {**row, "epochs": epochs[: stop_epoch({**row, "epochs": epochs}, protocol)]}
 

@@ -1,0 +1,59 @@
+"""What a claim reads from a row that early stopping ends: the same as the tables print."""
+
+import pytest
+
+from regbench.reports.claims.comparisons import measure_comparison
+from regbench.reports.claims.readings import READINGS
+from regbench.reports.claims.report import load_claims
+from regbench.reports.claims.rows import Evidence
+from regbench.reports.entropy.large_rows import Line, pages
+from regbench.reports.entropy.large_table import accuracy_record
+from regbench.reports.groups import make_group
+from regbench.reports.protocols import PROTOCOLS
+
+from .claims_factory import RESULTS
+from .factory import make_row
+from .large_factory import large_row
+
+# Both splits rise once more after patience 2 has ended the training: held-out after epoch 3, test after epoch 4.
+TEST, HELDOUT = [0.5, 0.6, 0.55, 0.5, 0.9], [0.6, 0.5, 0.5, 0.9, 0.95]
+
+
+def late_rows(strength, shift=0.0):
+    return [
+        large_row(strength, seed, [each + shift + 0.001 * seed for each in TEST], HELDOUT, patience=2)
+        for seed in range(5)
+    ]
+
+
+def test_the_claims_accuracy_is_table_2s_where_accuracy_rises_after_the_stop():
+    rows = [*late_rows(0.0), *late_rows(0.001, 0.02)]
+    ledger, papers = load_claims(RESULTS)
+    outcome = measure_comparison(
+        ledger.find("eg-t2-run-vanilla"), ledger, Evidence({"entropy-table2": rows}), papers, "quick"
+    )
+    (page,), (measured,) = pages(rows), outcome.found
+    line = Line("vgg16", "vanilla", "first")
+    printed = [accuracy_record(page, line, strength, "held-out").mean for strength in (0.001, 0.0)]
+    assert measured.means == pytest.approx(printed) and printed == pytest.approx([52.2, 50.2])
+    gap = [accuracy_record(page, line, 0.001, protocol).mean for protocol in PROTOCOLS]
+    assert outcome.selection_gap == pytest.approx(gap[0] - gap[1]) and gap == pytest.approx([62.2, 52.2])
+
+
+def test_loss_and_epochs_to_a_level_look_no_further_than_the_stop():
+    rows = late_rows(0.0)
+    for row in rows:
+        for number, entry in enumerate(row["epochs"]):
+            entry["test"]["full"]["loss"] = 1.0 + number
+    assert READINGS["loss"].read(rows[0], "held-out", "full") == 1.0
+    assert READINGS["loss"].read(rows[0], "paper", "full") == 2.0
+    # The reference ends at 0.5, so that the level is 47.5 %; after the last epoch run it would be 90.25 %.
+    reading = READINGS["epochs_to_level"].against(make_group(rows, "reference"))
+    late = large_row(0.001, 0, TEST, [0.4, 0.3, 0.3, 0.9, 0.9], patience=2)
+    assert reading.read(rows[0], "held-out split", "full") == 1.0
+    assert reading.read(late, "held-out split", "full") == 3.0 and reading.is_bound(late, "held-out split")
+
+
+def test_a_row_without_early_stopping_is_read_to_its_last_epoch():
+    row = make_row("none", 0, [0.6, 0.5, 0.5, 0.5, 0.5, 0.5, 0.9])
+    assert READINGS["accuracy"].read(row, "held-out", "full") == pytest.approx(90)
