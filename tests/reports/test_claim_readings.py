@@ -8,12 +8,16 @@ from regbench.reports.claims.report import load_claims
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.entropy.large_rows import Line, pages
 from regbench.reports.entropy.large_table import accuracy_record
+from regbench.reports.entropy.unet_readings import EPOCHS
+from regbench.reports.entropy.unet_rows import MAIN, PLAIN, parts
+from regbench.reports.entropy.unet_rows import Line as UnetLine
+from regbench.reports.entropy.unet_table import record
 from regbench.reports.groups import make_group
 from regbench.reports.protocols import PROTOCOLS
 
 from .claims_factory import RESULTS
 from .factory import make_row
-from .large_factory import large_row
+from .large_factory import large_row, unet_row
 
 # Both splits rise once more after patience 2 has ended the training: held-out after epoch 3, test after epoch 4.
 TEST, HELDOUT = [0.5, 0.6, 0.55, 0.5, 0.9], [0.6, 0.5, 0.5, 0.9, 0.95]
@@ -57,3 +61,19 @@ def test_loss_and_epochs_to_a_level_look_no_further_than_the_stop():
 def test_a_row_without_early_stopping_is_read_to_its_last_epoch():
     row = make_row("none", 0, [0.6, 0.5, 0.5, 0.5, 0.5, 0.5, 0.9])
     assert READINGS["accuracy"].read(row, "held-out", "full") == pytest.approx(90)
+
+
+def test_the_claims_stop_of_a_u_net_is_table_3s_and_its_baseline_may_watch_the_base_loss():
+    hidden = [0.2, 0.1, 0.095, 0.095, 0.095]  # with patience 3 and 0.01, the stop is after epoch 5
+    rows = [unet_row(0.0, seed, [*hidden, 0.0], seconds=2.0) for seed in range(5)]
+    rows += [unet_row(0.001, seed, [0.2, 0.195, 0.195, 0.195, 0.1, 0.1]) for seed in range(5)]
+    ledger, papers = load_claims(RESULTS)
+    claim = ledger.find("eg-t3-run")
+    outcome = measure_comparison(claim, ledger, Evidence({"entropy-table3": rows}), papers, "quick")
+    (measured,), (part,) = outcome.found, parts(rows)
+    assert {row["config"]["task"]["early_stopping"]["watch"] for row in rows} == {"base", "compound"}
+    printed = [record(part, line, EPOCHS, "held-out").mean for line in (UnetLine(MAIN, "compound", 0.001), PLAIN)]
+    assert measured.means == tuple(printed) == (4.0, 5.0) and not any(measured.bounds)
+    capped = [row | {"epochs": row["epochs"][:4]} if row["strength"] == 0 else row for row in rows]
+    outcome = measure_comparison(claim, ledger, Evidence({"entropy-table3": capped}), papers, "quick")
+    assert outcome.found[0].bounds == (False, True)
