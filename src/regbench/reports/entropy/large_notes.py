@@ -46,7 +46,7 @@ How to read this:
 
 def settings_note(page: Page) -> str:
     """What the rows share: optimizer, early stopping, images held out, the loss."""
-    return f"{training_words(page.rows[0])} {loss_words([row for row in page.rows if row['strength'] != 0])}"
+    return f"{training_words(page.rows)} {loss_words([row for row in page.rows if row['strength'] != 0])}"
 
 
 def coverage_note(page: Page) -> str:

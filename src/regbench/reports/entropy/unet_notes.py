@@ -44,7 +44,7 @@ How to read this:
 
 def settings_note(part: Part) -> str:
     """What the rows share: optimizer, early stopping, images held out, the loss."""
-    return f"{training_words(part.rows[0])} {loss_words([row for row in part.rows if row['strength'] != 0])}"
+    return f"{training_words(part.rows)} {loss_words([row for row in part.rows if row['strength'] != 0])}"
 
 
 def own_note(part: Part) -> str:
