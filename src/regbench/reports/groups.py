@@ -62,11 +62,28 @@ def check_same(rows: Sequence[dict], name: str, ignore: Iterable[str] = ()) -> N
     for row in rows[1:]:
         difference = differing_key(rows[0]["config"], row["config"], ignore)
         if difference:
-            key, first, second = difference
-            raise UserError(
-                f"{name}: {key} differs between its rows: {first!r} (row {rows[0]['id']}) and {second!r} "
-                f"(row {row['id']}); rows of one table must share it"
-            )
+            _refuse(name, *difference, rows[0], row)
+
+
+def check_same_data(rows: Sequence[dict], name: str) -> None:
+    """Raise UserError where rows were trained on different images; rows that do not say which agree with all."""
+    known = [row for row in rows if data_of(row)]
+    for row in known[1:]:
+        first, second = data_of(known[0])["digest"], data_of(row)["digest"]
+        if first != second:
+            _refuse(name, "provenance.data.digest", first, second, known[0], row)
+
+
+def data_of(row: dict) -> dict:
+    """Where the row's images are from, how many test and their digest; empty for rows stored before this was kept."""
+    return row.get("provenance", {}).get("data") or {}
+
+
+def _refuse(name: str, key: str, first: object, second: object, one: dict, two: dict) -> None:
+    raise UserError(
+        f"{name}: {key} differs between its rows: {first!r} (row {one['id']}) and {second!r} (row {two['id']}); rows "
+        "of one table must share it"
+    )
 
 
 def differing_key(first: dict, second: dict, ignore: Iterable[str] = ()) -> tuple[str, object, object] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from regbench.reports.groups import Group
+from regbench.reports.groups import Group, data_of
 
 BUDGETS = ("paper", "quick", "smoke")  # fullest first
 
@@ -46,3 +46,15 @@ def devices(rows: Iterable[dict], key: str = "device_name") -> list[str]:
 def image_count(count: int | None) -> str:
     """`55,000`; a set whose size is not limited says so."""
     return f"{count:,}" if isinstance(count, int) else "all remaining"
+
+
+def data_words(rows: Sequence[dict]) -> str:
+    """`Images: <source>; 3,925 test images.`, and how many rows do not say; empty where none does."""
+    known = [found for row in rows if (found := data_of(row))]
+    if not known:
+        return ""
+    sources = " and ".join(sorted({found["source"] for found in known}))
+    tested = " and ".join(f"{count:,}" for count in sorted({found["test_images"] for found in known}))
+    older = len(rows) - len(known)
+    unsaid = f" ({older} of {len(rows)} rows do not say)" if older else ""
+    return f"Images: {sources}; {tested} test images{unsaid}."

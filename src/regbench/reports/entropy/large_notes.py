@@ -12,6 +12,7 @@ from regbench.reports.groups import Group
 from regbench.reports.paper import PaperNumbers
 from regbench.reports.protocols import PROTOCOLS
 from regbench.reports.records import number
+from regbench.reports.settings import data_words
 from regbench.reports.tables import EN_DASH
 
 GUIDE = """# Table 2 of the entropy paper: VGG16 and ResNet-50 on Imagenette
@@ -45,8 +46,9 @@ How to read this:
 
 
 def settings_note(page: Page) -> str:
-    """What the rows share: optimizer, early stopping, images held out, the loss."""
-    return f"{training_words(page.rows)} {loss_words([row for row in page.rows if row['strength'] != 0])}"
+    """What the rows share: their images, how they were trained, the loss."""
+    penalized = [row for row in page.rows if row["strength"] != 0]
+    return " ".join(filter(None, (data_words(page.rows), training_words(page.rows), loss_words(penalized))))
 
 
 def coverage_note(page: Page) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regbench.errors import UserError
-from regbench.reports.groups import Group, check_same, make_group
+from regbench.reports.groups import Group, check_same, check_same_data, make_group
 from regbench.reports.settings import budgets_of, title_settings
 
 DATASET = "imagenette"
@@ -149,6 +149,7 @@ def _page(budget: str, rows: list[dict]) -> Page:
 def _check(rows: list[dict], keyed: list[tuple], lines: list[tuple], what: str) -> None:
     """Rows share all but what a cell is named by; what a name stands for is one thing throughout."""
     check_same(rows, what, ignore=VARYING)
+    check_same_data(rows, what)
     augmented = [row for row in rows if row["config"]["task"].get("augment")]
     check_same(augmented, what, ignore=[key for key in VARYING if key != "task.augment"])
     for family in dict.fromkeys(family for family, _ in keyed):

@@ -7,6 +7,7 @@ from regbench.reports.entropy.training_words import loss_words, training_words
 from regbench.reports.entropy.unet_readings import ACCURACY, EPOCHS, IOU, Reading
 from regbench.reports.entropy.unet_rows import PLAIN, Part
 from regbench.reports.groups import Group
+from regbench.reports.settings import data_words
 from regbench.reports.stats import paired_test
 
 PROTOCOL = "held-out"
@@ -43,8 +44,9 @@ How to read this:
 
 
 def settings_note(part: Part) -> str:
-    """What the rows share: optimizer, early stopping, images held out, the loss."""
-    return f"{training_words(part.rows)} {loss_words([row for row in part.rows if row['strength'] != 0])}"
+    """What the rows share: their images, how they were trained, the loss."""
+    penalized = [row for row in part.rows if row["strength"] != 0]
+    return " ".join(filter(None, (data_words(part.rows), training_words(part.rows), loss_words(penalized))))
 
 
 def own_note(part: Part) -> str:

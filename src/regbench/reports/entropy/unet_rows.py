@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from regbench.errors import UserError
-from regbench.reports.groups import Group, check_same, make_group
+from regbench.reports.groups import Group, check_same, check_same_data, make_group
 from regbench.reports.settings import budgets_of, title_settings
 
 DATASETS = {"coco": "COCO", "duts": "DUTS-TR and ECSSD in the place of COCO"}
@@ -139,6 +139,7 @@ def _dataset_of(row: dict) -> str:
 def _part(dataset: str, budget: str, rows: list[dict]) -> Part:
     what = f"Table 3, {dataset}, budget {budget}"
     check_same(rows, what, ignore=("seed", "regularizer", WATCH))
+    check_same_data(rows, what)
     penalized = [row for row in rows if row["strength"] != 0]
     check_same(penalized, what, ignore=("seed", WATCH, "regularizer.method.placement", *STRENGTH))
     members: dict[Line, list[dict]] = {}
