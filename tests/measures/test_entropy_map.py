@@ -10,7 +10,7 @@ from matplotlib.image import imread
 from torch import nn
 
 from regbench.errors import UserError
-from regbench.measures import entropy_map, filter_positions, summarise
+from regbench.measures import entropy_map, filter_positions, highest_layers, summarise
 from regbench.paths import ROOT
 from regbench.reports.entropy.map_boxes import draw_entropy_maps
 
@@ -68,3 +68,18 @@ def test_the_papers_first_layer_of_vgg16_is_around_minus_2_2():
     assert entropy_map(weights)[first].mean() == pytest.approx(-2.19, abs=0.005)
     # The control: the centre of the filters, which Corollary 6 does not single out, says the same.
     assert filter_positions(weights[first])[1, 1] == pytest.approx(-2.18, abs=0.005)
+
+
+def test_the_highest_layers_are_a_share_by_their_means_in_forward_order():
+    changes = {
+        name: np.array([mean - 1, mean + 1]) for name, mean in zip("abcde", (-1.0, -3.0, -2.0, -9.0, 0.5), strict=True)
+    }
+    assert highest_layers(changes, 0.4) == ["a", "e"] and highest_layers(changes, 0.41) == ["a", "c", "e"]
+    assert highest_layers(changes, 1.0) == list("abcde")
+
+
+def test_table_2_has_the_layers_of_the_map_as_its_empirical_list():
+    line = (ROOT / "results/tables/entropy-map-resnet50-imagenette.md").read_text().strip().splitlines()[-1]
+    names = line.split(": ", 1)[1].rstrip(".").split(", ")
+    (chosen,) = load_config(["experiment=entropy-table2"]).empirical
+    assert chosen.strip("[]").split(",") == names and len(names) == 14
