@@ -10,6 +10,7 @@ from matplotlib.image import imread
 from torch import nn
 
 from regbench.errors import UserError
+from regbench.experiments import load_config
 from regbench.measures import entropy_map, filter_positions, highest_layers, summarise
 from regbench.paths import ROOT
 from regbench.reports.entropy.map_boxes import draw_entropy_maps
