@@ -11,7 +11,8 @@ from regbench.paths import ROOT
 from regbench.reports.entropy.autoencoder_curves import draw_autoencoders
 from regbench.reports.entropy.autoencoder_signs import sign_tables
 from regbench.reports.entropy.autoencoder_tables import CSV_FIELDS, findings, write_autoencoders
-from regbench.reports.entropy.autoencoders import epochs_to, mse, pages, short, stop_epoch, stopped, variant_of
+from regbench.reports.entropy.autoencoders import epochs_to, mse, pages, short, variant_of
+from regbench.reports.entropy.early_stops import stop_epoch, stopped
 from regbench.reports.entropy.loss_curves import draw_losses, steeper_between
 from regbench.reports.paper import load_paper_numbers
 from regbench.reports.tables import MINUS

@@ -303,7 +303,7 @@ def test_titles_say_what_the_numbers_depend_on_and_a_quick_run_is_no_reproductio
 
 def test_summary_is_the_readmes_and_says_what_is_not_run():
     empty = summary([], NUMBERS)
-    assert empty.splitlines()[-1] == "| not run | | |"
+    assert empty.splitlines()[-1] == "| not run: `make reproduce-entropy-table2` | | |"
     lines = summary(pages(trainings({0.0: [0.60], 1.0: [0.58]})), NUMBERS).splitlines()
     assert lines[2] == (
         f"| quick, VGG, vanilla | 60.00 ± {EN_DASH} (n = 1) | [1] {MINUS}2.00 (lambda 1, k = 1, n = 1); [1,2] not run |"

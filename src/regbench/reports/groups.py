@@ -9,6 +9,8 @@ from itertools import pairwise
 from regbench.errors import UserError
 
 ABSENT = "(absent)"
+#: the settings in which a config holds the strength of its regularizer
+STRENGTH = ("regularizer.strength", "regularizer.method.strength")
 
 
 @dataclass(frozen=True)

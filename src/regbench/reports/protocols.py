@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from regbench.errors import UserError
 
-PROTOCOLS = {"paper": "test", "held-out": "heldout"}  # protocol -> the split that picks the epoch
+HELD_OUT = "held-out"
+PROTOCOLS = {"paper": "test", HELD_OUT: "heldout"}  # protocol -> the split that picks the epoch
 DIRECTIONS = ("max", "min")
 
 

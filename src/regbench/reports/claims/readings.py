@@ -13,8 +13,8 @@ from regbench.errors import UserError
 from regbench.reports import protocols
 from regbench.reports.entropy.autoencoder_findings import TARGET
 from regbench.reports.entropy.autoencoders import epochs_to as epochs_to_error
-from regbench.reports.entropy.autoencoders import mse, stop_epoch, stopped
-from regbench.reports.entropy.early_stops import until_stop
+from regbench.reports.entropy.autoencoders import mse
+from regbench.reports.entropy.early_stops import stop_epoch, stopped, until_stop
 from regbench.reports.groups import Group
 from regbench.reports.handout.readings import LEVEL_SHARE, crossing, epochs_to, fixed_level, held_out, overfitting
 from regbench.reports.methods import SITE
@@ -65,7 +65,7 @@ def epochs_to_level(reference: Group) -> Reading:
     """Epochs to the fixed held-out accuracy that the reference sets, as in the handout's table."""
 
     def own(row: dict) -> dict:
-        return until_stop(row, "held-out")
+        return until_stop(row, protocols.HELD_OUT)
 
     level = fixed_level(replace(reference, done=tuple(own(row) for row in reference.done)))
     return replace(

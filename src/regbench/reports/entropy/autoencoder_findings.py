@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
-from regbench.reports.entropy.autoencoders import Page, Variant, cap_mark, epochs_to, mse, short, stop_epoch
+from regbench.reports.entropy.autoencoders import Page, Variant, cap_mark, epochs_to, mse, short
+from regbench.reports.entropy.early_stops import stop_epoch
 from regbench.reports.groups import Group
 
 TARGET = 0.01  # "minima within 10^-2"

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from regbench.errors import UserError
+from regbench.reports.entropy.early_stops import stop_epoch, stopped, until_stop
 from regbench.reports.groups import Group, check_same, make_group
 from regbench.reports.methods import DATASETS
-from regbench.reports.protocols import PROTOCOLS
-from regbench.stopping import EarlyStopping, watched_loss
+from regbench.stopping import watched_loss
 
 FIGURES = {"mnist": {"mse": "3", "stop": "4"}, "cifar10": {"mse": "5", "stop": "6"}}
 #: the settings that tell variants, widths and lambdas apart; rows of one page share all others
@@ -107,16 +107,6 @@ def _rank(kind: int, watch: str) -> int:
     return kind + (3 if watch == "base" else 0)
 
 
-def stop_epoch(row: dict, protocol: str) -> int:
-    """The epoch at which early stopping on the protocol's split ends this training; the last where it never did."""
-    return _rule(row).stop_on(row["epochs"], PROTOCOLS[protocol]) or len(row["epochs"])
-
-
-def stopped(row: dict, protocol: str) -> bool:
-    """Whether early stopping ended it, and not the cap on epochs."""
-    return _rule(row).stop_on(row["epochs"], PROTOCOLS[protocol]) is not None
-
-
 def cap_mark(group: Group, protocol: str = "paper") -> str:
     """`> ` before a mean stop where the cap on epochs, not early stopping, ended some of the trainings."""
     return "> " if any(not stopped(row, protocol) for row in group.done) else ""
@@ -124,16 +114,12 @@ def cap_mark(group: Group, protocol: str = "paper") -> str:
 
 def mse(row: dict, protocol: str) -> float:
     """The reconstruction error on the test split at the epoch where the training stops."""
-    return row["epochs"][stop_epoch(row, protocol) - 1]["test"]["full"]["loss"]
+    return until_stop(row, protocol)["epochs"][-1]["test"]["full"]["loss"]
 
 
 def epochs_to(row: dict, target: float) -> int | None:
     """The first epoch whose test error is at most `target`, whether or not the training would have stopped before."""
     return next((e["epoch"] for e in row["epochs"] if watched_loss(e, "test") <= target), None)
-
-
-def _rule(row: dict) -> EarlyStopping:
-    return EarlyStopping(**row["config"]["task"]["early_stopping"])
 
 
 #: what is read from a row by protocol, with its unit and name

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from regbench.errors import UserError
-from regbench.reports.groups import Group, check_same, make_group
+from regbench.reports.groups import STRENGTH, Group, check_same, make_group
 from regbench.reports.methods import dataset_of
 
 ARCHITECTURES = tuple(str([width] * depth) for depth in (1, 2, 3) for width in (32, 64, 128))
@@ -80,8 +80,7 @@ def strength_lines(rows: Sequence[dict], placement: str) -> list[Line]:
     """
     penalized = [row for row in rows if placement_of(row) == placement]
     name = f"Table 1, {PLACEMENTS[placement]}"
-    strength = ("regularizer.strength", "regularizer.method.strength")
-    check_same(penalized, name, ignore=("seed", "model.widths", *strength))
+    check_same(penalized, name, ignore=("seed", "model.widths", *STRENGTH))
     keyed = [(architecture_of(row), row["strength"], row) for row in penalized]
     return [
         Line(architecture, baseline, {f"{key:g}": group for key, group in choices.items()})

@@ -9,11 +9,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from regbench.reports import protocols
-from regbench.reports.entropy.autoencoders import stop_epoch
 from regbench.reports.groups import Group
 from regbench.reports.protocols import PROTOCOLS
 from regbench.reports.readings import MODE, ordered
 from regbench.stopping import EarlyStopping
+
+
+def stop_epoch(row: dict, protocol: str) -> int:
+    """The epoch at which early stopping on the protocol's split ends this training; the last where it never did."""
+    return _rule(row).stop_on(ordered(row), PROTOCOLS[protocol]) or len(row["epochs"])
+
+
+def stopped(row: dict, protocol: str) -> bool:
+    """Whether early stopping ended it, and not the cap on epochs."""
+    return _rule(row).stop_on(ordered(row), PROTOCOLS[protocol]) is not None
 
 
 def until_stop(row: dict, protocol: str) -> dict:
@@ -23,8 +32,7 @@ def until_stop(row: dict, protocol: str) -> dict:
     """
     if not row["config"]["task"].get("early_stopping"):
         return row
-    epochs = ordered(row)
-    return {**row, "epochs": epochs[: stop_epoch({**row, "epochs": epochs}, protocol)]}
+    return {**row, "epochs": ordered(row)[: stop_epoch(row, protocol)]}
 
 
 def at_best(row: dict, protocol: str, metric: str) -> float:
@@ -43,9 +51,8 @@ def base_stop(row: dict, protocol: str) -> tuple[int, bool]:
     Early stopping changes nothing but the end, so that any training tells where another rule would have ended it, if
     it went on for long enough.
     """
-    rule = replace(EarlyStopping(**row["config"]["task"]["early_stopping"]), watch="base")
     epochs = ordered(row)
-    stop = rule.stop_on(epochs, PROTOCOLS[protocol])
+    stop = replace(_rule(row), watch="base").stop_on(epochs, PROTOCOLS[protocol])
     return (len(epochs), False) if stop is None else (stop, True)
 
 
@@ -57,3 +64,7 @@ def seconds_per_epoch(row: dict) -> float:
 def usable(group: Group | None) -> bool:
     """Whether the group has finished trainings and no failed one."""
     return group is not None and bool(group.done) and not group.failed
+
+
+def _rule(row: dict) -> EarlyStopping:
+    return EarlyStopping(**row["config"]["task"]["early_stopping"])

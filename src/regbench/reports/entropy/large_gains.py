@@ -12,6 +12,7 @@ from regbench.reports.entropy.large_best import accuracy
 from regbench.reports.entropy.large_paper import printed
 from regbench.reports.entropy.large_rows import EMPIRICAL, LINES, MODELS, STRATEGIES, Line, Page
 from regbench.reports.paper import PaperNumbers
+from regbench.reports.protocols import HELD_OUT
 from regbench.reports.stats import Comparison, paired_test
 from regbench.reports.style import LineStyle, new_figure, save
 
@@ -22,7 +23,6 @@ LOOKS = {
     "pre_skip": LineStyle("#009E73", "-", "^"),
     EMPIRICAL: LineStyle("#CC79A7", "-", "D"),
 }
-PROTOCOL = "held-out"
 NOTE = (
     "Solid: ours, mean difference to lambda 0 of the same seeds, protocol held-out; bars: 95 % t-intervals, none where "
     "n = 1.\nDotted with open markers: the paper's printed numbers, one training a cell, over its line's lambda 0."
@@ -52,7 +52,7 @@ def gain(page: Page, line: Line, strength: float) -> Comparison | None:
     treated, base = page.group(line, strength), page.group(line, 0.0)
     if not usable(treated) or not usable(base):
         return None
-    read = accuracy(PROTOCOL)
+    read = accuracy(HELD_OUT)
     found = paired_test(treated.per_seed(read), base.per_seed(read))
     return None if found.difference is None else found
 

@@ -10,7 +10,7 @@ from regbench.reports.entropy.large_rows import LINES, STRENGTHS, Page
 from regbench.reports.entropy.training_words import loss_words, training_words
 from regbench.reports.groups import Group
 from regbench.reports.paper import PaperNumbers
-from regbench.reports.protocols import PROTOCOLS
+from regbench.reports.protocols import HELD_OUT, PROTOCOLS
 from regbench.reports.records import number
 from regbench.reports.settings import data_words
 from regbench.reports.tables import EN_DASH
@@ -100,7 +100,7 @@ def spread_note(page: Page, numbers: PaperNumbers) -> str:
 
 
 def _own_spread(plain: Sequence[Group]) -> str:
-    samples = [list(group.per_seed(accuracy("held-out")).values()) for group in plain if group.done]
+    samples = [list(group.per_seed(accuracy(HELD_OUT)).values()) for group in plain if group.done]
     deviation = pooled_deviation(samples)
     if deviation is None:
         return "Ours: no cell without the loss has two trainings."

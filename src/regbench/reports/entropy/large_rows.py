@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regbench.errors import UserError
-from regbench.reports.groups import Group, check_same, check_same_data, make_group
+from regbench.reports.groups import STRENGTH, Group, check_same, check_same_data, make_group
 from regbench.reports.settings import budgets_of, title_settings
 
 DATASET = "imagenette"
@@ -21,7 +21,6 @@ LAYERS = {
     "resnet50": {"first": "[1]", "first_two": "[1,5]", "pre_skip": "Pre-skip", EMPIRICAL: "Empirical"},
 }
 STRENGTHS = (0.0, 0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
-STRENGTH = ("regularizer.strength", "regularizer.method.strength")
 #: the settings that tell the cells of one page apart; its rows share all others
 VARYING = ("seed", "regularizer", "model.name", "model._target_", "model.dropout", "model.pooled", "task.augment")
 

@@ -9,11 +9,11 @@ from regbench.reports.entropy.large_paper import paper_count
 from regbench.reports.entropy.large_rows import LINES, MODELS, Line, Page
 from regbench.reports.entropy.large_table import accuracy_record, counted
 from regbench.reports.paper import PaperNumbers
+from regbench.reports.protocols import HELD_OUT
 from regbench.reports.records import number
 from regbench.reports.tables import EN_DASH
 
 COLUMNS = ("budget, model, strategy", "without the loss, %", "with the loss: gain in pp by layers (best of k lambdas)")
-PROTOCOL = "held-out"
 
 
 def summary(found: Sequence[Page], numbers: PaperNumbers) -> str:
@@ -22,7 +22,7 @@ def summary(found: Sequence[Page], numbers: PaperNumbers) -> str:
     for page in found:
         lines += [_line(page, family) for family in dict.fromkeys(line.family for line in LINES) if _run(page, family)]
         lines.append(_count_line(page, paper_count(numbers)))
-    return "\n".join(lines if found else [*lines, "| not run | | |"])
+    return "\n".join(lines if found else [*lines, "| not run: `make reproduce-entropy-table2` | | |"])
 
 
 def _run(page: Page, family: tuple[str, str]) -> bool:
@@ -31,9 +31,9 @@ def _run(page: Page, family: tuple[str, str]) -> bool:
 
 def _line(page: Page, family: tuple[str, str]) -> str:
     own = [line for line in LINES if line.family == family]
-    base = counted(accuracy_record(page, own[0], 0.0, PROTOCOL)).text
+    base = counted(accuracy_record(page, own[0], 0.0, HELD_OUT)).text
     found = gains(page)
-    texts = [f"{line.layers} {_gain_text(page, line, found[line, PROTOCOL])}" for line in own]
+    texts = [f"{line.layers} {_gain_text(page, line, found[line, HELD_OUT])}" for line in own]
     return f"| {page.budget}, {MODELS[family[0]]}, {family[1]} | {base} | {'; '.join(texts)} |"
 
 
@@ -48,7 +48,7 @@ def _gain_text(page: Page, line: Line, gain: Gain) -> str:
 
 
 def _count_line(page: Page, theirs: Count) -> str:
-    found = count(page, PROTOCOL)
+    found = count(page, HELD_OUT)
     head = f"| {page.budget}, lines whose best cell has the loss on | |"
     return f"{head} {_counted(found) if found.lines else EN_DASH} (the paper: {_counted(theirs)}) |"
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from regbench.reports.entropy.early_stops import usable
+from regbench.reports.entropy.early_stops import seconds_per_epoch, usable
 from regbench.reports.entropy.training_words import loss_words, training_words
 from regbench.reports.entropy.unet_readings import ACCURACY, EPOCHS, IOU, Reading
 from regbench.reports.entropy.unet_rows import PLAIN, Part
 from regbench.reports.groups import Group
+from regbench.reports.protocols import HELD_OUT
 from regbench.reports.settings import data_words
 from regbench.reports.stats import paired_test
 
-PROTOCOL = "held-out"
 GUIDE = """# Table 3 of the entropy paper: U-Net and foreground masks
 
 How to read this:
@@ -63,24 +63,20 @@ def own_note(part: Part) -> str:
         parts.append(f"{words[reading]} at {sum(each > 0 for each in found)}")
     count = len(lines)
     return (
-        f"Ours, in the mean and by protocol {PROTOCOL}: {', '.join(parts)} of {count} lambda{'s' * (count != 1)}; were "
+        f"Ours, in the mean and by protocol {HELD_OUT}: {', '.join(parts)} of {count} lambda{'s' * (count != 1)}; were "
         f"all equal, lambda 0 would be the worst of {count + 1} with probability 1/{count + 1} in each."
     )
 
 
 def _difference(group: Group, base: Group, reading: Reading) -> float:
     """In the mean over the seeds in common; 0 where there is none."""
-    values = [each.per_seed(lambda row: reading.read(row, PROTOCOL)) for each in (group, base)]
+    values = [each.per_seed(lambda row: reading.read(row, HELD_OUT)) for each in (group, base)]
     return paired_test(*values).difference or 0.0
 
 
 def time_note(part: Part) -> str:
     """How far our own seconds per epoch are apart in one network."""
-    rates = [
-        sum(entry["seconds"] for entry in row["epochs"]) / len(row["epochs"])
-        for group in part.groups.values()
-        for row in group.done
-    ]
+    rates = [seconds_per_epoch(row) for group in part.groups.values() for row in group.done]
     if not rates:
         return "Our seconds per epoch: no finished training."
     return f"Our seconds per epoch over single trainings: {min(rates):.2f} to {max(rates):.2f}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from regbench.errors import UserError
-from regbench.reports.groups import Group, check_same, check_same_data, make_group
+from regbench.reports.groups import STRENGTH, Group, check_same, check_same_data, make_group
 from regbench.reports.settings import budgets_of, title_settings
 
 DATASETS = {"coco": "COCO", "duts": "DUTS-TR and ECSSD in the place of COCO"}
@@ -24,7 +24,6 @@ MAIN = "up"
 WATCHED = ("compound", "base")
 STRENGTHS = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
 WATCH = "task.early_stopping.watch"
-STRENGTH = ("regularizer.strength", "regularizer.method.strength")
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from regbench.reports.entropy.unet_readings import ACCURACY, EPOCHS, IOU
 from regbench.reports.entropy.unet_rows import PAPER_LINES, PLAIN, Line, Part
 from regbench.reports.entropy.unet_table import measured_cell
+from regbench.reports.protocols import HELD_OUT
 from regbench.reports.records import count_cell
 
 COLUMNS = ("dataset, budget", "lambda", "n", "epochs to the stop", "accuracy, %", "IoU, %")
-PROTOCOL = "held-out"
 
 
 def summary(found: Sequence[Part]) -> str:
@@ -18,10 +18,11 @@ def summary(found: Sequence[Part]) -> str:
     lines = [f"| {' | '.join(COLUMNS)} |", "| :--- |" + " ---: |" * (len(COLUMNS) - 1)]
     for part in found:
         lines += [_line(part, line) for line in PAPER_LINES if line == PLAIN or line in part.groups]
-    return "\n".join(lines if found else [*lines, "| not run |" + " |" * (len(COLUMNS) - 1)])
+    missing = "| not run: `make reproduce-entropy-table3` |" + " |" * (len(COLUMNS) - 1)
+    return "\n".join(lines if found else [*lines, missing])
 
 
 def _line(part: Part, line: Line) -> str:
-    cells = [measured_cell(part, line, reading, PROTOCOL).text for reading in (EPOCHS, ACCURACY, IOU)]
+    cells = [measured_cell(part, line, reading, HELD_OUT).text for reading in (EPOCHS, ACCURACY, IOU)]
     count = count_cell(part.groups.get(line)).text
     return f"| {' | '.join((f'{part.name}, {part.budget}', f'{line.strength:g}', count, *cells))} |"

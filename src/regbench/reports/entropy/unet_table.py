@@ -10,14 +10,14 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from regbench.reports.entropy.unet_notes import GUIDE, PROTOCOL, own_note, settings_note, time_note
+from regbench.reports.entropy.unet_notes import GUIDE, own_note, settings_note, time_note
 from regbench.reports.entropy.unet_paper import better_note, difference, printed, speed_note
 from regbench.reports.entropy.unet_readings import COMPARED, READINGS, Reading
 from regbench.reports.entropy.unet_rows import PLAIN, Line, Part, parts
 from regbench.reports.groups import Group
 from regbench.reports.notes import page
 from regbench.reports.paper import PaperNumbers
-from regbench.reports.protocols import PROTOCOLS
+from regbench.reports.protocols import HELD_OUT, PROTOCOLS
 from regbench.reports.records import Record, cell, compared, corrected, count_cell, measured, number
 from regbench.reports.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 
@@ -119,13 +119,13 @@ def differences(part: Part) -> dict[tuple[Line, str], Record]:
 
 def _difference(part: Part, line: Line, reading: Reading) -> Record:
     groups = part.groups.get(line), part.groups.get(PLAIN)
-    blank = Record(line.name, f"difference_in_{reading.metric}", PROTOCOL, reading.difference, "done")
+    blank = Record(line.name, f"difference_in_{reading.metric}", HELD_OUT, reading.difference, "done")
 
     def read(row: dict) -> float:
-        return reading.read(row, PROTOCOL)
+        return reading.read(row, HELD_OUT)
 
     found = compared(*groups, blank, read, read, "lambda 0", reading.claimed)
-    if found.status != "done" or not any(_is_bound(group, reading, PROTOCOL) for group in groups):
+    if found.status != "done" or not any(_is_bound(group, reading, HELD_OUT) for group in groups):
         return found
     bare = replace(found.comparison, half_width=None, standard_error=None, degrees=None, p=None)
     return replace(found, low=None, high=None, comparison=bare, notes=(CAPPED,))
@@ -147,7 +147,7 @@ def _differences(part: Part, numbers: PaperNumbers) -> Table:
         rows.append((*_names(line), *cells))
     tests = sum(each.p is not None for each in found.values())
     return Table(
-        title=part.title(f"Entropy guidance, Table 3, differences to lambda 0, protocol {PROTOCOL}"),
+        title=part.title(f"Entropy guidance, Table 3, differences to lambda 0, protocol {HELD_OUT}"),
         columns=(*NAMES, *columns),
         rows=tuple(rows),
         notes=(f"Tests in this table: {tests}.",),

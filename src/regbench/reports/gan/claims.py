@@ -10,11 +10,11 @@ from regbench.reports.gan.methods import AGNN, BASELINES, FIXED, GanMethod
 from regbench.reports.gan.readings import capped_epochs_to, epochs_to, score
 from regbench.reports.gan.sections import Section
 from regbench.reports.groups import Group
+from regbench.reports.protocols import HELD_OUT
 from regbench.reports.records import Record, compared, corrected, measured, number, p_text
 
 ALPHA = 0.05
 ENOUGH = 5  # seeds that a verdict other than inconclusive needs
-PROTOCOL = "held-out"
 OPPOSITE = {"less": "greater", "greater": "less"}
 SPEED = "epochs_to_fixed_fid"
 UNTESTED = "a test that gains by this is not made"
@@ -92,9 +92,9 @@ def outcome(pair: Tested) -> str:
 def absolute(section: Section, method: GanMethod, metric: str) -> Record:
     """A method's own mean in one of the measures, over all its trainings; a note where the last epoch cut it off."""
     measure = next(each for each in MEASURES if each.metric == metric)
-    blank = Record(method.label, metric, PROTOCOL, measure.unit, "done")
+    blank = Record(method.label, metric, HELD_OUT, measure.unit, "done")
     if metric != SPEED:
-        return measured(section.group(method), blank, score(PROTOCOL, metric))
+        return measured(section.group(method), blank, score(HELD_OUT, metric))
     level = section.level
     if level is None:
         return replace(blank, status="absent", notes=(NO_LEVEL,))
@@ -105,10 +105,10 @@ def absolute(section: Section, method: GanMethod, metric: str) -> Record:
 
 
 def _difference(section: Section, other: GanMethod, measure: Measure, alternative: str) -> Record:
-    blank = Record(AGNN.label, f"difference_in_{measure.metric}", PROTOCOL, measure.unit, "done")
+    blank = Record(AGNN.label, f"difference_in_{measure.metric}", HELD_OUT, measure.unit, "done")
     group, reference = section.group(AGNN), section.group(other)
     if measure.metric != SPEED:
-        read = score(PROTOCOL, measure.metric)
+        read = score(HELD_OUT, measure.metric)
         return compared(group, reference, blank, read, read, other.label, alternative)
     blank = replace(blank, protocol="test")
     level = section.level

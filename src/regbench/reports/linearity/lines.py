@@ -9,12 +9,12 @@ from itertools import groupby
 from regbench.errors import UserError
 from regbench.reports import protocols
 from regbench.reports.entropy.autoencoders import short
-from regbench.reports.groups import Group, check_same
+from regbench.reports.groups import STRENGTH, Group, check_same
 from regbench.reports.readings import MODE, last
 from regbench.reports.sections import Section, find_sections
 
 #: what two rows of one regularizer may differ in
-STRENGTHS = ("regularizer.strength", "regularizer.method.strength", "regularizer.method.layer.p")
+STRENGTHS = (*STRENGTH, "regularizer.method.layer.p")
 
 
 @dataclass(frozen=True)
