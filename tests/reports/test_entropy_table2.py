@@ -9,11 +9,11 @@ import sys
 import pytest
 
 from regbench.errors import UserError
-from regbench.experiments import cells, sweeps
-from regbench.jobs import member_id
+from regbench.experiments import experiment_cells
 from regbench.reports.best_of_many import control_beaten, dunnett_p
-from regbench.reports.entropy import large_gains
+from regbench.reports.entropy import large_gains, large_notes
 from regbench.reports.entropy.large_best import best, count, gains
+from regbench.reports.entropy.large_cells import configured
 from regbench.reports.entropy.large_paper import base_spread, paper_count, pooled_deviation, wrong_bold
 from regbench.reports.entropy.large_rows import EMPIRICAL, LINES, Line, pages, placement_of, strategy_of
 from regbench.reports.entropy.large_summary import summary
@@ -26,7 +26,6 @@ from .large_factory import GOLDEN, PAPER, failed, large_row
 
 NUMBERS = load_paper_numbers(PAPER)
 FILES = ("entropy-table2.md", "entropy-table2.csv", "entropy-table2.tex")
-WHERE = "regularizer.method.placement"
 FIRST, FIRST_TWO = Line("vgg16", "vanilla", "first"), Line("vgg16", "vanilla", "first_two")
 
 
@@ -267,22 +266,28 @@ def test_penalties_of_one_page_and_layers_of_one_line_are_the_same():
         pages([large_row(strategy="augmentation"), gentle])
 
 
-def test_the_cells_are_the_experiments_own():
-    chosen = [sweep for sweep in sweeps("entropy-table2", {}) if "strengths" not in sweep][:1]
-    chosen += [sweep for sweep in sweeps("entropy-table2", {}) if "pre_skip" in sweep.get(WHERE, [])][:1]
-    configs = [
-        member.config
-        for sweep in chosen
-        for found in cells("entropy-table2", sweep, ["budget=smoke"])
-        for member in found.members
-    ]
-    rows = [large_row(config["regularizer"]["strength"], config["seed"], [0.5]) for config in configs]
+def test_the_cells_are_the_experiments_own_and_a_list_of_layers_is_empirical():
+    composed = experiment_cells("entropy-table2", ("smoke",))
+    configs = {member.id: member.config for found in composed for member in found.members if member.seed == 0}
+    rows = [large_row(config["regularizer"]["strength"], 0, [0.5]) for config in configs.values()]
     rows = [
-        row | {"config": config, "id": member_id(config), "budget": "smoke"}
-        for row, config in zip(rows, configs, strict=True)
+        row | {"config": config, "id": key, "budget": "smoke"}
+        for row, (key, config) in zip(rows, configs.items(), strict=True)
     ]
     page = only_page(rows)
-    assert len(page.plain) == 3 and {line.layers for line, _ in page.penalized} == {"[1,5]", "Pre-skip"}
+    assert {*((family, 0.0) for family in page.plain), *page.penalized} == configured()
+    assert {line for line, _ in page.penalized} == set(LINES) and len(page.plain) == 6
+    listed = [row for row in rows if isinstance(row["config"]["regularizer"]["method"].get("placement"), list)]
+    assert {placement_of(row) for row in listed} == {EMPIRICAL} and len(listed) == 3 * 6
+
+
+def test_coverage_counts_what_the_experiment_can_run_and_names_lines_that_it_cannot(monkeypatch):
+    rows = [large_row(), large_row(1.0), large_row(1.0, placement="first_two"), large_row(0.5)]
+    wanted = {place for place in configured() if getattr(place[0], "placement", "") != EMPIRICAL}
+    monkeypatch.setattr(large_notes, "configured", lambda: wanted)
+    note = large_notes.coverage_note(only_page(rows))
+    assert note.startswith("Cells with rows: 3 of 96 (1 of 6 without the loss). The experiment has no cell of: ResNet,")
+    assert note.count("Empirical") == 3
 
 
 def test_titles_say_what_the_numbers_depend_on_and_a_quick_run_is_no_reproduction(tmp_path):
