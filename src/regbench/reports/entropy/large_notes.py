@@ -27,7 +27,7 @@ How to read this:
   and spreads in percentage points (pp). `n` counts independently seeded trainings, `±` and `[ , ]` are 95 %
   t-intervals over them. Of one training there is neither an interval nor a p-value.
 - *Empirical*: the paper reads these layers off a map of ImageNet weights; ours are read off that of a network trained
-  here on Imagenette, `entropy-map-resnet50-imagenette.md`, so that the list is another.
+  here on Imagenette, `entropy-map-resnet50-imagenette.md`, so that the list may be another.
 - The paper's numbers stand in lines of their own, with **(bold)** where it prints bold. It calls them validation
   accuracy: they stand beside our test split, Imagenette's own validation images.
 - Protocol `paper`: each training's epoch with the best test accuracy. Protocol `held-out`: the epoch with the best
