@@ -9,6 +9,7 @@ from torch import nn
 
 from regbench.errors import UserError
 from regbench.reports.store import Store
+from regbench.stopping import Plateau
 from regbench.train import train
 from regbench.training.batch import Batch, add_gradients, batches, data_order, parts, prepared
 from regbench.training.loop import evaluate, train_epoch
@@ -250,4 +251,6 @@ def test_an_augmented_training_on_a_plateau_resumes_bit_for_bit(tmp_path, monkey
     whole, resumed = (Store(tmp_path / name / "results").rows()[0] for name in ("whole", "parts"))
     assert metrics(resumed) == metrics(whole)
     assert rates["parts"] == [*rates["whole"][:3], *rates["whole"][2:]]
-    assert rates["whole"][0] == 0.3 and rates["whole"][-1] < 0.3
+    records, rule = whole["epochs"], Plateau(1, 0.5, "accuracy")
+    assert rates["whole"] == [0.3 * rule.scale_after(records[:count]) for count in range(5)]
+    assert rates["whole"][0] == 0.3 > rates["whole"][-2]  # so that a rate lowered once too often would show
