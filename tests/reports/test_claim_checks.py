@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from regbench.errors import UserError
 from regbench.reports.claims import chances as claim_chances
@@ -218,3 +219,18 @@ def test_chances_are_those_of_simulated_tables():
     share = np.mean(t > 1.734)  # the quantile of 18 degrees of freedom
     said = float(claim_chances.best_of_strengths(None, k, n, 9).split(" at 0.05 in ")[1].split(" %")[0])
     assert said == pytest.approx(100 * share, abs=3)
+
+
+def test_a_u_net_is_a_u_before_any_training():
+    answer = check_formulas.u_shape_before_training(None, [64, 128, 256, 512, 1024], 3)
+    assert answer.word == BAD and "before any training the map is a U" in answer.found
+    # PyTorch: b = 1 / sqrt(9 * inputs); inputs 3 at the first, 1,024 at the lowest, 64 at the last convolution
+    means = [math.log(1 / math.sqrt(9 * inputs)) - 1 for inputs in (3, 1024, 64)]
+    assert all(f"{abs(mean):.2f}" in answer.found.split("PyTorch's")[1] for mean in means)
+    assert check_formulas.u_shape_before_training(None, [64, 64, 64, 64, 64], 3).word == GOOD
+
+
+def test_the_mean_of_an_initial_filter_is_that_of_a_drawn_one():
+    torch.manual_seed(0)
+    drawn = torch.nn.Conv2d(512, 512, 3).weight[:, :, 0, 0].abs().log().mean().item()
+    assert drawn == pytest.approx(math.log(1 / math.sqrt(9 * 512)) - 1, abs=0.01)

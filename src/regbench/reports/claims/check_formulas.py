@@ -136,3 +136,29 @@ def _convolution(kernel: np.ndarray, height: int, width: int, last: bool) -> np.
         else:
             matrix[i, j, i, j] = 1.0
     return matrix.reshape(height * width, height * width)
+
+
+def u_shape_before_training(paper: PaperNumbers, widths: Sequence[int], side: int) -> Answer:
+    """Does a U-Net have a U-shaped map only once it is trained: is log|c11| of its initial weights no U?
+
+    Args:
+        widths: channels of the levels and of the bottleneck. side: of the filters. Where c11 is uniform in (-b, b), the
+            mean of log|c11| is log b - 1.
+    """
+    down = [size for width in widths for size in (width, width)]
+    inputs = [3, *down[:-1]]
+    up = [(2 * width, width) for width in reversed(widths[:-1])]
+    layers = [*zip(inputs, down, strict=True), *(pair for big, small in up for pair in ((big, small), (small, small)))]
+    bounds = {
+        "Keras' initialisation": lambda i, o: math.sqrt(6 / (side**2 * (i + o))),
+        "PyTorch's": lambda i, o: 1 / math.sqrt(side**2 * i),
+    }
+    means = {name: [math.log(bound(*layer)) - 1 for layer in layers] for name, bound in bounds.items()}
+    lowest = {name: min(values) for name, values in means.items()}
+    text = "; ".join(
+        f"{name}: {values[0]:.2f} nats at the first convolution, {lowest[name]:.2f} at the lowest, {values[-1]:.2f} at the "
+        "last"
+        for name, values in means.items()
+    )
+    shaped = all(min(values[0], values[-1]) - lowest[name] > 1 for name, values in means.items())
+    return checked(not shaped, f"before any training the map is a U: {text}".replace("-", MINUS) if shaped else text)

@@ -47,6 +47,7 @@ CHECKS: dict[str, Callable[..., Answer]] = {
         check_formulas.dropout_expectation,
         check_formulas.batchnorm_example,
         check_formulas.polynomial_degrees,
+        check_formulas.u_shape_before_training,
     )
 }
 CHANCES: dict[str, Callable[..., str]] = {
