@@ -156,8 +156,8 @@ def u_shape_before_training(paper: PaperNumbers, widths: Sequence[int], side: in
     means = {name: [math.log(bound(*layer)) - 1 for layer in layers] for name, bound in bounds.items()}
     lowest = {name: min(values) for name, values in means.items()}
     text = "; ".join(
-        f"{name}: {values[0]:.2f} nats at the first convolution, {lowest[name]:.2f} at the lowest, {values[-1]:.2f} at the "
-        "last"
+        f"{name}: {values[0]:.2f} nats at the first convolution, {lowest[name]:.2f} at the lowest, "
+        f"{values[-1]:.2f} at the last"
         for name, values in means.items()
     )
     shaped = all(min(values[0], values[-1]) - lowest[name] > 1 for name, values in means.items())
