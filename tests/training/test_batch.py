@@ -11,7 +11,7 @@ from regbench.errors import UserError
 from regbench.reports.store import Store
 from regbench.stopping import Plateau
 from regbench.train import train
-from regbench.training.batch import Batch, add_gradients, batches, data_order, parts, prepared
+from regbench.training.batch import Batch, add_gradients, batches, data_order, micro_batches, prepared
 from regbench.training.loop import evaluate, train_epoch
 from regbench.training.schedule import Schedule
 from regbench.training.task import Sums
@@ -67,11 +67,11 @@ def test_the_penalty_of_these_tests_matters():
 
 def test_parts_are_all_images_once_with_the_share_that_they_are_of_the_mean():
     batch = Batch(torch.tensor([7, 3, 9, 1, 4]), torch.arange(30.0).view(5, 2, 3))
-    found = parts(batch, 3)
+    found = micro_batches(batch, 3)
     assert torch.cat([part.index for part in found]).tolist() == [7, 3, 9, 1, 4]
     assert torch.equal(torch.cat([part.maps for part in found]), batch.maps)
     assert [part.weight for part in found] == [0.4, 0.4, 0.2]
-    assert len(parts(batch, 9)) == 5 and len(parts(batch, 1)) == 1
+    assert len(micro_batches(batch, 9)) == 5 and len(micro_batches(batch, 1)) == 1
 
 
 def test_an_epoch_in_parts_is_the_epoch():

@@ -27,7 +27,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Part:
+class MicroBatch:
     """What goes through the network at once: indices, maps, and the share of the whole batch's mean that is theirs."""
 
     index: Tensor
@@ -48,7 +48,7 @@ def batches(data: Batches, schedule: Schedule, seed: int, epoch: int) -> Iterato
         yield Batch(index, None if augmentation is None else augmentation.draw(len(index), generator))
 
 
-def parts(batch: Batch, count: int) -> list[Part]:
+def micro_batches(batch: Batch, count: int) -> list[MicroBatch]:
     """This process's images of a batch in `count` parts, or fewer where there are fewer images.
 
     A process with no image takes the first at weight 0: the others wait for its gradients.
@@ -58,7 +58,7 @@ def parts(batch: Batch, count: int) -> list[Part]:
     chosen = [each for each in mine.tensor_split(count) if len(each)] or [places[:1]]
     maps = [None if batch.maps is None else batch.maps[each] for each in chosen]
     weights = [len(each) / len(places) if len(mine) else 0.0 for each in chosen]
-    return [Part(batch.index[each], *rest) for each, *rest in zip(chosen, maps, weights, strict=True)]
+    return [MicroBatch(batch.index[each], *rest) for each, *rest in zip(chosen, maps, weights, strict=True)]
 
 
 def add_gradients(
@@ -68,7 +68,7 @@ def add_gradients(
 
     Returns inputs and targets of the last part, and this process's share of the batch's images.
     """
-    task, pieces = training.task, parts(batch, schedule.accumulate)
+    task, pieces = training.task, micro_batches(batch, schedule.accumulate)
     for piece in pieces:
         last = piece is pieces[-1]
         inputs, targets = prepared(task.batch(data, piece.index.to(data.device)), piece.maps, schedule)
