@@ -39,9 +39,15 @@ def measure_comparison(
 def case_label(claim: Claim, case: Case) -> str:
     """`CIFAR-10, model.width 180: PB-EDropout-Full against Baseline`."""
     own = set(claim.answer.get("each", {}))
-    settings = [f"{key.rsplit('.', 1)[-1]} {value}" for key, value in case.settings if key in own]
+    settings = [_setting(key, value) for key, value in case.settings if key in own]
     name = NAMES.get(case.dataset, case.dataset)
     return f"{', '.join([name, *settings])}: {case.method.label} against {case.reference.label}"
+
+
+def _setting(key: str, value: object) -> str:
+    """`width 180`, or of a name the name alone."""
+    word = key.rsplit(".", 1)[-1]
+    return str(value) if word == "name" else f"{word} {value}"
 
 
 def _group(claim: Claim, case: Case, method: Method, evidence: Evidence, budget: str) -> Group | None:
