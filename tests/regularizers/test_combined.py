@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from regbench.build import build
+from regbench.build import build, make_schedule
 from regbench.data import load_splits
 from regbench.data.sources import digits
 from regbench.errors import UserError
@@ -83,7 +83,8 @@ def test_the_shipped_config_is_the_handouts():
     training = build(member, splits, torch.device("cpu"))
     norm, drop = training.model.sites["conv5"]
     assert isinstance(norm, BatchNorm) and norm.share == 1.0 and drop.p == 0.5
-    assert why_not(training) == "the model has state beside its parameters"  # its members train one by one
+    schedule = make_schedule(member, training.model)
+    assert why_not(training, schedule) == "the model has state beside its parameters"  # its members train one by one
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -531,7 +531,7 @@ def test_gans_are_trained_one_by_one_whatever_the_stack(tmp_path, extractor, cap
 
 
 def test_a_stack_changes_no_number(tmp_path, extractor, data):
-    assert why_not(begin(data)[0]) == "AdversarialTraining has steps of its own"
+    assert why_not(*begin(data)) == "AdversarialTraining has steps of its own"
     for stack in ("off", "4"):
         train(config(tmp_path / stack, *DCGAN, extractor, "seeds=[0,1]", "budget.epochs=1", f"stack={stack}"))
     assert [metrics(row) for row in rows(tmp_path / "off")] == [metrics(row) for row in rows(tmp_path / "4")]

@@ -29,6 +29,9 @@ LOG = (*AUTOENCODER, "regularizer=entropy", "regularizer.method.form=log")
 DROPOUT = (*AUTOENCODER, "regularizer=dropout", "regularizer.method.placement=[latent]")
 MOMENTUM = ("task.optimizer._target_=torch.optim.SGD", "+task.optimizer.momentum=0.9", "task.optimizer.lr=0.05")
 SEEDS = "seeds=[0,1,2]"
+NOT_PLAIN = "augment, plateau, precision, accumulate or channels_last"
+NOT_PLAIN_SETTINGS = ("augment={flip: true}", "plateau={patience: 1}", "precision=bfloat16")
+NOT_PLAIN_SETTINGS += ("accumulate=2", "channels_last=false")
 #: after two epochs the measured differences are below 3e-7, relative in a record and absolute in a weight
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -322,18 +325,24 @@ def test_members_that_were_stopped_at_different_epochs_end_with_the_same(job, mo
         ("task.optimizer._target_=torch.optim.LBFGS", "LBFGS does not treat every element alike"),
         ("task.optimizer._target_=torch.optim.AdamW", None),
         ("regularizer=dropout", None),
+        *((f"+task.{setting}", f"{NOT_PLAIN} is set") for setting in NOT_PLAIN_SETTINGS),
+        ("+task.precision=float32", None),
+        ("+task.early_stopping={patience: 3}", None),
     ],
 )
 def test_what_cannot_be_stacked_says_why(job, override, reason):
-    assert why_not(job(override).begin(0, "asked")) == reason
+    ours = job(override)
+    assert why_not(ours.begin(0, "asked"), ours.schedule) == reason
 
 
 def test_models_with_other_state_or_other_noise_say_why(job):
-    training = job(*CNN).begin(0, "asked")
-    assert why_not(training) is None
+    ours = job(*CNN)
+    training = ours.begin(0, "asked")
+    assert why_not(training, ours.schedule) is None
 
     def reason(*layers):
-        return why_not(dataclasses.replace(training, model=nn.Sequential(nn.Conv2d(1, 2, 3), *layers)))
+        model = nn.Sequential(nn.Conv2d(1, 2, 3), *layers)
+        return why_not(dataclasses.replace(training, model=model), ours.schedule)
 
     assert reason() is None
     assert reason(nn.BatchNorm2d(2)) == "the model has state beside its parameters"
@@ -434,10 +443,11 @@ def test_a_penalty_of_its_own_is_not_stacked(job):
         def penalty(self, model):
             return super().penalty(model) + 1.0
 
-    training = job(*AUTOENCODER, "regularizer=l2").begin(0, "own")
-    assert why_not(training) is None
+    ours = job(*AUTOENCODER, "regularizer=l2")
+    training = ours.begin(0, "own")
+    assert why_not(training, ours.schedule) is None
     training.regularizer = Own(0.1, 2)
-    assert "Own.penalty is more than strength times unit_penalty" in why_not(training)
+    assert "Own.penalty is more than strength times unit_penalty" in why_not(training, ours.schedule)
 
 
 def test_memory_that_runs_out_in_the_evaluation_fails_that_member_alone(job, monkeypatch):
