@@ -105,7 +105,7 @@ def test_of_two_processes_one_downloads_and_a_damaged_folder_is_made_again(tmp_p
 
 
 def test_unknown_dataset_is_named(tmp_path):
-    with pytest.raises(UserError, match="dataset=svhn has no download here: allowed are digits, mnist"):
+    with pytest.raises(UserError, match="dataset=svhn has no download here: allowed are mnist"):
         prepare("svhn", tmp_path)
 
 
@@ -231,9 +231,25 @@ def imagenette(tmp_path, monkeypatch):
                     Image.fromarray(pixels).save(path)
                 self._samples.append((str(path), 2 - number))
 
+        def __len__(self):
+            return len(self._samples)
+
     monkeypatch.setattr(torchvision.datasets, "Imagenette", Downloaded)
+    monkeypatch.setattr(sources, "IMAGENETTE", {"train": 3, "test": 2})
     monkeypatch.setattr(sources, "IMAGENETTE_SIDE", 16)
     return calls
+
+
+def test_an_interrupted_imagenette_is_not_taken_for_the_whole(tmp_path, imagenette, monkeypatch):
+    monkeypatch.setattr(sources, "IMAGENETTE", {"train": 4, "test": 2})
+    with pytest.raises(UserError, match="has 3 pictures, Imagenette has 4: delete"):
+        load_prepared("imagenette", tmp_path)
+    assert not (tmp_path / "imagenette").exists()
+
+
+def test_digits_need_no_preparing(tmp_path):
+    with pytest.raises(UserError, match="there is nothing to prepare"):
+        prepare("digits", tmp_path)
 
 
 def test_imagenette_becomes_centre_squares_with_its_val_as_the_test(tmp_path, imagenette):

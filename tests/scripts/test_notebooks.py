@@ -15,22 +15,22 @@ spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "scripts" 
 run_notebooks = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(run_notebooks)
 
-#: notebook -> the one dataset whose rows it is given here
+#: notebook -> the datasets whose rows it is given here
 DRAWN = {
-    "pb_edropout": "digits",
-    "entropy_guidance": "cifar10",
-    "adaptive_dropout_gan": "mnist",
-    "linearity_essay": "digits",
-    "dropout_batchnorm_handout": "digits",
+    "pb_edropout": ("digits",),
+    "entropy_guidance": ("cifar10", "imagenette", "coco"),
+    "adaptive_dropout_gan": ("mnist",),
+    "linearity_essay": ("digits",),
+    "dropout_batchnorm_handout": ("digits",),
 }
 
 
-def rows_of(dataset, folder):
-    """A results folder with the committed rows of one dataset."""
+def rows_of(datasets, folder):
+    """A results folder with the committed rows of these datasets."""
     (folder / "runs").mkdir(parents=True)
     for path in (ROOT / "results" / "runs").glob("*.jsonl"):
         lines = path.read_text().splitlines()
-        kept = [line for line in lines if json.loads(line)["config"]["dataset"]["name"] == dataset]
+        kept = [line for line in lines if json.loads(line)["config"]["dataset"]["name"] in datasets]
         (folder / "runs" / path.name).write_text("".join(f"{line}\n" for line in kept))
     return folder
 

@@ -589,6 +589,10 @@ class Ring:
     def __len__(self):
         return len(self.images)
 
+    @property
+    def device(self):
+        return self.images.device
+
     def unit(self, index):
         return self.images[index]
 

@@ -32,7 +32,8 @@ def gradients(*overrides, index=32, **changes):
     schedule = dataclasses.replace(schedule, **changes)
     sums = Sums()
     batch = Batch(torch.arange(index), None)
-    seen = add_gradients(training, data.train, schedule, batch, sums)
+    *seen, share = add_gradients(training, data.train, schedule, batch, sums)
+    assert share == pytest.approx(1.0)
     found = {name: parameter.grad for name, parameter in training.model.named_parameters()}
     return found, sums.means(), seen, (training, data)
 
@@ -134,7 +135,7 @@ def test_channels_last_is_how_images_and_maps_lie_in_memory(overrides):
         training, data, schedule = begun(37, words, pictures())
         computed = watched(training.model, nn.Conv2d)
         batch = next(batches(data.train, schedule, 0, 1))
-        inputs, _ = add_gradients(training, data.train, schedule, batch, Sums())
+        inputs, *_ = add_gradients(training, data.train, schedule, batch, Sums())
         large = [each for each in computed if each.shape[1] > 1 and each.shape[2] > 1]
         expected = torch.channels_last if by_pixel else torch.contiguous_format
         assert inputs.is_contiguous(memory_format=expected)
@@ -185,7 +186,9 @@ def test_what_the_network_sees_is_the_moved_images_with_their_masks(count):
 
 def test_a_network_that_rebuilds_its_input_rebuilds_the_moved_one():
     training, data, schedule = begun(64, [*AUTOENCODER, AUGMENT])
-    inputs, targets = add_gradients(training, data.train, schedule, next(batches(data.train, schedule, 0, 1)), Sums())
+    inputs, targets, _ = add_gradients(
+        training, data.train, schedule, next(batches(data.train, schedule, 0, 1)), Sums()
+    )
     assert torch.equal(inputs, targets)
     assert not torch.equal(inputs, training.task.batch(data.train, data_order(64, 0, 1))[0])
 

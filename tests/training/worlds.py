@@ -166,10 +166,10 @@ def watch_averages() -> list[tuple[list, list]]:
     seen: list[tuple[list, list]] = []
     real = Ranks.average
 
-    def average(self, tensors):
+    def average(self, tensors, weight=1.0):
         tensors = list(tensors)
         before = [tensor.detach().clone() for tensor in tensors]
-        real(self, tensors)
+        real(self, tensors, weight)
         seen.append((before, [tensor.detach().clone() for tensor in tensors]))
 
     Ranks.average = average

@@ -72,7 +72,8 @@ def read_prepared(folder: Path) -> Prepared:
         raise UserError(f"{meta_path} cannot be read ({error}): {REMEDY}") from error
     arrays = {key: _read_array(folder / f"{key}.npy", expected) for key, expected in described.items()}
     every = "".join(described[key]["sha256"] for key in sorted(described))
-    return Prepared(name, task, list(classes), source, arrays, hashlib.sha256(every.encode()).hexdigest()[:12])
+    digest = hashlib.blake2b(every.encode(), digest_size=6).hexdigest()
+    return Prepared(name, task, list(classes), source, arrays, digest)
 
 
 def _read_array(path: Path, expected: dict) -> np.ndarray:

@@ -6,7 +6,6 @@ import functools
 import itertools
 import json
 
-from regbench.experiments import sweeps
 from regbench.reports.entropy.large_rows import EMPIRICAL, Line
 
 EXPERIMENT = "entropy-table2"
@@ -18,6 +17,8 @@ Place = tuple[tuple[str, str] | Line, float]
 @functools.cache
 def configured() -> frozenset[Place]:
     """Every cell once. Sweeps are read and not composed, which would take long."""
+    from regbench.experiments import sweeps  # here: Hydra, which whoever only reads tables need not load
+
     found: set[Place] = set()
     for sweep in sweeps(EXPERIMENT, {}):
         for model, strategy in itertools.product(sweep["model"], sweep["strategy"]):
