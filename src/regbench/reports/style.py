@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def draw_mean(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], style: LineStyle, label: str) -> None:
-    """A line through the means, and a band of their intervals where there are any."""
+    """A line through the means, and a band of their intervals; nothing where a mean has none, as of one training."""
     axes.plot(
         x,
         [estimate.mean for estimate in estimates],
@@ -49,10 +50,14 @@ def draw_mean(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], sty
         markersize=4,
         label=label,
     )
-    if any(estimate.half_width is not None for estimate in estimates):
-        low = [estimate.mean if estimate.low is None else estimate.low for estimate in estimates]
-        high = [estimate.mean if estimate.high is None else estimate.high for estimate in estimates]
+    known = [estimate.half_width is not None for estimate in estimates]
+    if any(known):
+        low = [math.nan if estimate.low is None else estimate.low for estimate in estimates]
+        high = [math.nan if estimate.high is None else estimate.high for estimate in estimates]
         axes.fill_between(x, low, high, color=style.color, alpha=0.12, linewidth=0)
+    for place, estimate in enumerate(estimates):  # a band needs two neighbours with an interval
+        if known[place] and not any(known[max(0, place - 1) : place] + known[place + 1 : place + 2]):
+            axes.errorbar(x[place], estimate.mean, estimate.half_width, color=style.color, alpha=0.5, capsize=3)
 
 
 def save(figure: Figure, path: str | Path) -> Path:
