@@ -21,6 +21,7 @@ from regbench.experiments import load_config
 from regbench.jobs import members
 from regbench.measures.extractor import FOLDER
 from regbench.memory import keep_freed_memory
+from regbench.rows import save_weights
 from regbench.train import choose_device, load_data
 from regbench.training import Checkpoint, Training, fit
 from regbench.training.provenance import provenance
@@ -81,12 +82,8 @@ def pixels(data) -> dict:
 
 def save(training: Training, path: Path, described: dict) -> None:
     """Write the weights with all that is needed to use them, whole or not at all."""
-    weights = {key: value.cpu().contiguous() for key, value in training.model.state_dict().items()}
     origin = provenance(next(training.model.parameters()).device)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save({"model": weights, "code": origin["code"], "records": training.records, **described}, partial)
-    partial.replace(path)
+    save_weights(path, training.model, {"code": origin["code"], "records": training.records, **described})
 
 
 if __name__ == "__main__":

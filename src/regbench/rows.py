@@ -55,10 +55,15 @@ def pack_array(array: torch.Tensor) -> dict[str, Any]:
 
 
 def keep_weights(path: Path, member: Member, training: Training, data: Splits) -> None:
-    """Write a trained model with what is needed to build it again, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {key: value.cpu().contiguous() for key, value in training.model.state_dict().items()}
+    """Write a trained model with what is needed to build it again."""
     described = {"config": member.config, "input_shape": list(training.input_shape), "classes": data.classes}
+    save_weights(path, training.model, described)
+
+
+def save_weights(path: Path, model: torch.nn.Module, described: dict[str, Any]) -> None:
+    """Write a model's weights as `model` beside what describes it, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
     partial = path.with_suffix(".partial")
     torch.save({"model": weights, **described}, partial)
     partial.replace(path)

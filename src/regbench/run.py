@@ -67,10 +67,9 @@ class Run:
         if baseline is None:
             return False
         training = self.begin(member)
-        if training.artifacts(self.data):  # a row with arrays of the trained network needs that network
-            return False
         records = records_from(baseline, training, make_schedule(member, training.model))
-        if records is None:
+        # A row with arrays of the trained network needs that network.
+        if records is None or training.artifacts(self.data):
             return False
         with contextlib.ExitStack() as locks:
             if self.take([member], locks):
@@ -152,8 +151,10 @@ class Run:
 
     def wanted(self, member: Member) -> bool:
         """Whether the member has no row by now, or a failed one that is to be tried again."""
+        if member.id not in self.retried:
+            return not self.store.has(member.id)
         row = self.store.find(member.id)
-        return row is None or (row["status"] == "failed" and member.id in self.retried)
+        return row is None or row["status"] == "failed"
 
     @contextlib.contextmanager
     def bar(self, schedule: Any, at_once: int, label: str):

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from regbench.build import build, make_schedule
 from regbench.data import Splits, load_splits
+from regbench.data.prepared import Prepared
 from regbench.data.sources import load_prepared
 from regbench.errors import JobsFailed, UserError
 from regbench.jobs import Member, members
@@ -61,9 +62,9 @@ def train(cfg: DictConfig) -> None:
     check_shares(cfg.task.batch_size, images, ranks().size)
     store.check_writable(cfg.experiment_name)
     origin = provenance(device)  # now: the sources may change while this process trains
-    prepared = load_prepared(cfg.dataset.name, Path(cfg.paths.data), cfg.download, cfg.dataset.get("side"))
+    prepared = load_dataset(cfg)
     origin["data"] = prepared.provenance()
-    data = load_data(cfg, device)
+    data = split(cfg, prepared, device)
     for member in {member.strength: member for member in missing}.values():
         # A wrong placement, strength or task is said before any tracking or training.
         training = build(member, data, device)
@@ -93,7 +94,16 @@ def check_adaptation(training: Training, schedule: Schedule) -> None:
 
 def load_data(cfg: DictConfig, device: torch.device) -> Splits:
     """The splits of the job's dataset, on the device."""
-    prepared = load_prepared(cfg.dataset.name, Path(cfg.paths.data), cfg.download, cfg.dataset.get("side"))
+    return split(cfg, load_dataset(cfg), device)
+
+
+def load_dataset(cfg: DictConfig) -> Prepared:
+    """The job's dataset as it is prepared."""
+    return load_prepared(cfg.dataset.name, Path(cfg.paths.data), cfg.download, cfg.dataset.get("side"))
+
+
+def split(cfg: DictConfig, prepared: Prepared, device: torch.device) -> Splits:
+    """The splits that the job asks for."""
     return load_splits(prepared, cfg.budget.train_images, cfg.budget.heldout_images, cfg.dataset.split_seed, device)
 
 

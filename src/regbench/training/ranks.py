@@ -6,11 +6,12 @@ averaged after every step.
 """
 
 import datetime
+import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -61,8 +62,10 @@ class Ranks:
     @torch.no_grad()
     def average(self, tensors: Iterable[Tensor], weight: float = 1.0) -> None:
         """Each floating-point tensor becomes its mean over all processes, weighted by each one's, in one exchange."""
+        if self.size == 1:
+            return
         chosen = [tensor for tensor in tensors if tensor.is_floating_point() and tensor.numel()]
-        if self.size == 1 or not chosen:
+        if not chosen:
             return
         flat = torch.cat([tensor.detach().flatten().double() for tensor in chosen])
         flat = torch.cat([flat * weight, flat.new_tensor([weight])])
@@ -129,6 +132,6 @@ def check_shares(batch_size: int, images: Mapping[str, int], size: int) -> None:
             raise UserError(f"{key}={count} is too few for {size} processes: allowed are {size} or more")
 
 
-def remembered(model: nn.Module, own: Iterable[Tensor]) -> list[Any]:
+def remembered(model: nn.Module, own: Iterable[Tensor]) -> Iterator[Tensor]:
     """What a step moves beside the network's parameters: all buffers, and a regularizer's own parameters."""
-    return [*model.buffers(), *own]
+    return itertools.chain(model.buffers(), own)

@@ -8,12 +8,10 @@ from regbench.reports.entropy.large_best import Count, accuracy, count
 from regbench.reports.entropy.large_cells import configured
 from regbench.reports.entropy.large_paper import base_spread, gain, mean_gain, paper_count, pooled_deviation, wrong_bold
 from regbench.reports.entropy.large_rows import LINES, Page
-from regbench.reports.entropy.training_words import loss_words, training_words
 from regbench.reports.groups import Group
 from regbench.reports.paper import PaperNumbers
 from regbench.reports.protocols import HELD_OUT, PROTOCOLS
 from regbench.reports.records import number
-from regbench.reports.settings import data_words
 from regbench.reports.tables import EN_DASH
 
 GUIDE = """# Table 2 of the entropy paper: VGG16 and ResNet-50 on Imagenette
@@ -46,12 +44,6 @@ How to read this:
 - `X`: a training failed (its footnote says why). `not run`: no row. An en dash: nothing to print.
 - Tables of different budgets are never mixed.
 """
-
-
-def settings_note(page: Page) -> str:
-    """What the rows share: their images, how they were trained, the loss."""
-    penalized = [row for row in page.rows if row["strength"] != 0]
-    return " ".join(filter(None, (data_words(page.rows), training_words(page.rows), loss_words(penalized))))
 
 
 def coverage_note(page: Page) -> str:

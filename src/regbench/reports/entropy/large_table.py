@@ -15,13 +15,13 @@ from regbench.reports.entropy.large_notes import (
     bold_note,
     count_note,
     coverage_note,
-    settings_note,
     spread_note,
 )
 from regbench.reports.entropy.large_paper import gain as paper_gain
 from regbench.reports.entropy.large_paper import highest, paper_count, printed
 from regbench.reports.entropy.large_rows import LINES, Line, Page, pages
 from regbench.reports.entropy.printed import in_bold, percent
+from regbench.reports.entropy.training_words import settings_words
 from regbench.reports.notes import gap_note, page
 from regbench.reports.paper import PaperNumber, PaperNumbers
 from regbench.reports.protocols import PROTOCOLS
@@ -87,7 +87,7 @@ def _accuracies(found: Page, numbers: PaperNumbers) -> Table:
             ours = (counted(records[line, strength, protocol]) for strength in found.strengths)
             rows.append((*names, Cell(f"protocol {protocol}"), *ours))
     notes = (
-        settings_note(found),
+        settings_words(found.rows),
         coverage_note(found),
         count_note(found, numbers),
         bold_note(numbers),

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from regbench.reports.settings import image_count
+from regbench.reports.settings import data_words, image_count
 from regbench.reports.tables import EN_DASH
 
 WATCHED = {"accuracy": "the accuracy", "base": "the base loss", "compound": "the compound loss"}
 BETTER = {"accuracy": "a higher accuracy", "base": "a lower base loss", "compound": "a lower compound loss"}
 DEFAULTS = {"precision": "float32", "accumulate": 1}
+
+
+def settings_words(rows: Sequence[dict]) -> str:
+    """What rows of one table share: their images, how they were trained, the loss."""
+    penalized = [row for row in rows if row["strength"] != 0]
+    return " ".join(filter(None, (data_words(rows), training_words(rows), loss_words(penalized))))
 
 
 def training_words(rows: Sequence[dict]) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from regbench.reports.entropy.early_stops import seconds_per_epoch, usable
-from regbench.reports.entropy.training_words import loss_words, training_words
 from regbench.reports.entropy.unet_readings import ACCURACY, EPOCHS, IOU, Reading
 from regbench.reports.entropy.unet_rows import PLAIN, Part
 from regbench.reports.groups import Group
 from regbench.reports.protocols import HELD_OUT
-from regbench.reports.settings import data_words
 from regbench.reports.stats import paired_test
 
 GUIDE = """# Table 3 of the entropy paper: U-Net and foreground masks
@@ -41,12 +39,6 @@ How to read this:
 - `X`: a training failed (its footnote says why). `not run`: no row. An en dash: nothing to print.
 - Tables of different budgets are never mixed.
 """
-
-
-def settings_note(part: Part) -> str:
-    """What the rows share: their images, how they were trained, the loss."""
-    penalized = [row for row in part.rows if row["strength"] != 0]
-    return " ".join(filter(None, (data_words(part.rows), training_words(part.rows), loss_words(penalized))))
 
 
 def own_note(part: Part) -> str:

@@ -10,7 +10,8 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from regbench.reports.entropy.unet_notes import GUIDE, own_note, settings_note, time_note
+from regbench.reports.entropy.training_words import settings_words
+from regbench.reports.entropy.unet_notes import GUIDE, own_note, time_note
 from regbench.reports.entropy.unet_paper import better_note, difference, printed, speed_note
 from regbench.reports.entropy.unet_readings import COMPARED, READINGS, Reading
 from regbench.reports.entropy.unet_rows import PLAIN, Line, Part, parts
@@ -93,7 +94,7 @@ def _measures(part: Part, numbers: PaperNumbers) -> Table:
         columns=(*NAMES, "Source", "n", *(reading.column for reading in READINGS)),
         rows=tuple(rows),
         notes=(
-            settings_note(part),
+            settings_words(part.rows),
             speed_note(numbers),
             better_note(numbers),
             own_note(part),
