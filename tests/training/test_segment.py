@@ -13,7 +13,7 @@ from regbench.train import train
 from regbench.training import Segment
 from regbench.training.segment import LARGE_BATCH
 from tests.test_train import config, metrics
-from tests.training.worlds import begun, pictures
+from tests.training.worlds import begun, pictures, prepared_pictures
 
 NAMES = {"task": "segment", "model": "unet", "dataset": "made"}
 UNET = ["model=unet", "model.widths=[2,2,2,2,2]", "task=segment", "budget=smoke"]
@@ -105,10 +105,10 @@ def test_a_dataset_with_labels_is_none_of_this_task():
 
 
 def test_a_dataset_with_masks_is_none_of_classification(tmp_path, monkeypatch):
-    monkeypatch.setattr("regbench.train.load_data", lambda *args: pictures())
+    monkeypatch.setattr("regbench.train.load_prepared", lambda *args: prepared_pictures())
     words = "task=classify does not fit dataset=digits, which has masks: allowed are datasets with labels"
     with pytest.raises(UserError, match=words):
-        train(config(tmp_path, "model=cnn5"))
+        train(config(tmp_path, "model=cnn5", "budget.train_images=37", "budget.heldout_images=11"))
 
 
 def test_a_network_without_a_mask_is_none_of_this_task():
@@ -142,11 +142,13 @@ def test_kept_pictures_of_large_images_are_64_pixels_wide():
 
 
 def test_a_training_writes_its_metrics_and_pictures_and_learns(tmp_path, monkeypatch):
-    monkeypatch.setattr("regbench.train.load_data", lambda *args: pictures())
+    monkeypatch.setattr("regbench.train.load_prepared", lambda *args: prepared_pictures())
     words = [*UNET, "model.widths=[4,4,4,4,4]", "task.batch_size=8", "task.optimizer.lr=0.03", "budget.epochs=4"]
     words += ["regularizer=entropy", "regularizer.method.placement=up", "strengths=[0.0001]"]
+    words += ["budget.train_images=37", "budget.heldout_images=11"]
     train(config(tmp_path, *words))
     row = Store(tmp_path / "results").rows()[0]
+    assert row["provenance"]["data"]["source"] == "made by a test"
     assert set(row["epochs"][0]["test"]["full"]) == {"loss", "accuracy", "iou"}
     assert set(row["epochs"][0]["train"]) == {"loss", "accuracy"}
     assert {name: each["shape"][0] for name, each in row["artifacts"].items()} == {"test/predicted": 6, "test/mask": 6}

@@ -101,14 +101,19 @@ def command_line(words: list[str], folder: Path) -> int:
     return run()
 
 
-def pictures() -> Splits:
-    """37 small pictures with masks to train on, 11 held out and 13 for the test."""
+def prepared_pictures() -> Prepared:
+    """48 small pictures with masks and 13 of a test."""
     random = np.random.default_rng(0)
     arrays = {}
     for split, count in (("train", 48), ("test", 13)):
         arrays[f"{split}_images"] = random.integers(0, 256, (count, 16, 16, 3), dtype=np.uint8)
         arrays[f"{split}_masks"] = (arrays[f"{split}_images"][..., 0] > 170).astype(np.uint8)
-    return load_splits(Prepared("made", "segmentation", ["no", "yes"], "made by a test", arrays), 37, 11, 0, CPU)
+    return Prepared("made", "segmentation", ["no", "yes"], "made by a test", arrays)
+
+
+def pictures() -> Splits:
+    """37 small pictures with masks to train on, 11 held out and 13 for the test."""
+    return load_splits(prepared_pictures(), 37, 11, 0, CPU)
 
 
 def begun(images: int, overrides: list[str], data: Splits | None = None) -> tuple[Training, Splits, object]:
