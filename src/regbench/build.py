@@ -98,10 +98,9 @@ def make_schedule(member: Member, model: torch.nn.Module) -> Schedule:
         _settings("augment", Augmentation, task),
         **{key: task[key] for key in ("precision", "accumulate", "channels_last") if key in task},
     )
-    if isinstance(model, GAN) and not schedule.plain:
-        raise UserError(
-            f"task={task['name']} reads no augment, plateau, precision, accumulate or channels_last: leave them out"
-        )
+    if isinstance(model, GAN) and schedule != Schedule(schedule.epochs, schedule.batch_size, clip_norm=clip):
+        unread = [key for key in LOOP_KEYS if key not in ("batch_size", "optimizer", "clip_norm")]
+        raise UserError(f"task={task['name']} reads none of {', '.join(unread)}: leave them out")
     return schedule
 
 

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from regbench.build import build, make_schedule
+from regbench.checks import check
 from regbench.data import Splits, load_splits
 from regbench.data.prepared import Prepared
 from regbench.data.sources import load_prepared
@@ -24,10 +25,8 @@ from regbench.errors import JobsFailed, UserError
 from regbench.jobs import Member, members
 from regbench.memory import keep_freed_memory
 from regbench.paths import CONFIGS
-from regbench.regularizers import Regularizer
 from regbench.reports.store import Store
 from regbench.run import Run, stack_limit
-from regbench.training import Schedule, Training
 from regbench.training.provenance import provenance
 from regbench.training.ranks import check_shares, join, leave, ranks
 from regbench.training.tracking import Tracker
@@ -65,14 +64,11 @@ def train(cfg: DictConfig) -> None:
     prepared = load_dataset(cfg)
     origin["data"] = prepared.provenance()
     data = split(cfg, prepared, device)
+    names = {key: cfg[key].name for key in ("task", "model", "dataset")}
     for member in {member.strength: member for member in missing}.values():
         # A wrong placement, strength or task is said before any tracking or training.
         training = build(member, data, device)
-        names = {"task": cfg.task.name, "model": cfg.model.name, "dataset": cfg.dataset.name}
-        if training.task.adversarial and ranks().size > 1:
-            raise UserError(f"task={cfg.task.name} trains in one process: allowed with torchrun are other tasks")
-        training.task.check(training.model, data.train, names)
-        check_adaptation(training, make_schedule(member, training.model))
+        check(training, make_schedule(member, training.model), data.train, names)
     tracker = start_tracker(cfg, missing)
     run = Run(cfg, data, device, tracker, store, origin, retried)
     try:
@@ -80,16 +76,6 @@ def train(cfg: DictConfig) -> None:
     finally:
         tracker.finish(run.rows)
     report_failures(run.rows)
-
-
-def check_adaptation(training: Training, schedule: Schedule) -> None:
-    """Raise UserError where a regularizer that learns from every step would see another step than the network's."""
-    adapts = type(training.regularizer).adapt is not Regularizer.adapt
-    if adapts and (schedule.accumulate > 1 or schedule.precision != "float32"):
-        raise UserError(
-            f"task.accumulate={schedule.accumulate} task.precision={schedule.precision}: a regularizer that adapts to "
-            "every step allows 1 and float32 only"
-        )
 
 
 def load_data(cfg: DictConfig, device: torch.device) -> Splits:

@@ -218,8 +218,14 @@ def test_wrong_settings_are_refused(settings, words):
         (["+task.plateau={factor: 0.5}"], "task.plateau={'factor': 0.5} is not allowed: patience, factor, watch"),
         (["+task.precision=half"], "task.precision=half is not allowed"),
         (["+task.accumulate=129"], "task.accumulate=129 is not allowed: parts of a batch, 1 to 128"),
-        (["model=dcgan", "task=generate", "+task.precision=bfloat16"], "task=generate reads no augment, plateau,"),
-        (["model=dcgan", "task=generate", AUGMENT], "task=generate reads no augment, plateau,"),
+        (
+            ["model=dcgan", "task=generate", "+task.precision=bfloat16"],
+            "task=generate reads none of early_stopping, follow, plateau, augment,",
+        ),
+        (
+            ["model=dcgan", "task=generate", AUGMENT],
+            "task=generate reads none of early_stopping, follow, plateau, augment,",
+        ),
     ],
 )
 def test_wrong_settings_are_one_line_before_training(tmp_path, monkeypatch, overrides, words):

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import BinaryAccuracy, BinaryJaccardIndex
 
 from regbench.data import Batches, Splits
+from regbench.stopping import WATCHED
 from regbench.training.ranks import ranks
 from regbench.training.task import Task
 
@@ -20,6 +21,7 @@ class Segment(Task):
     Both are taken over all pixels of a split at once, at a threshold of 0.5.
     """
 
+    watchable = WATCHED
     output = "(N, 1, H, W)"
     target_dims = 3
 

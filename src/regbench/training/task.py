@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from regbench.data import Batches, Splits
 from regbench.errors import UserError
+from regbench.stopping import WATCHED
 from regbench.training.ranks import ranks
 
 EVALUATION_BATCH = 128  # images at once without gradients: small enough for the caches; it does not change results
@@ -18,6 +19,9 @@ class Task:
 
     #: whether two nets train against each other
     adversarial = False
+
+    #: what early stopping and a plateau may watch, of `stopping.WATCHED`
+    watchable: tuple[str, ...] = ("compound", "base")
 
     def batch(self, data: Batches, index: Tensor | slice) -> tuple[Tensor, Tensor]:
         """Inputs (B, C, H, W) and targets of the images at these indices."""
@@ -86,6 +90,7 @@ class Task:
 class Classify(Task):
     """Cross entropy (nats) and accuracy (a fraction)."""
 
+    watchable = WATCHED
     output = "(N, classes)"
     target_dims = 1
 

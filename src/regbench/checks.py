@@ -1,0 +1,62 @@
+"""Settings that are right alone and do not go together: said before anything is trained."""
+
+import torch
+
+from regbench.data import Batches
+from regbench.errors import UserError
+from regbench.regularizers import Regularizer
+from regbench.training import Schedule, Training
+from regbench.training.ranks import ranks
+
+
+def check(training: Training, schedule: Schedule, data: Batches, names: dict[str, str]) -> None:
+    """Raise UserError where task, model, dataset, regularizer and schedule do not fit each other.
+
+    The training is spent: its random numbers, and what its layers remember, have moved.
+
+    Args:
+        data: the training images. names: of `task`, `model` and `dataset`, as configs call them.
+    """
+    if training.task.adversarial and ranks().size > 1:
+        raise UserError(f"task={names['task']} trains in one process: allowed with torchrun are other tasks")
+    training.task.check(training.model, data, names)
+    check_watched(training, schedule, names["task"])
+    check_adaptation(training, schedule)
+    check_batches(training, schedule, data)
+
+
+def check_watched(training: Training, schedule: Schedule, name: str) -> None:
+    """Raise UserError where early stopping or the plateau watches what the task does not measure."""
+    for key, rule in (("early_stopping", schedule.stopping), ("plateau", schedule.plateau)):
+        if rule is not None and rule.watch not in training.task.watchable:
+            allowed = ", ".join(training.task.watchable)
+            raise UserError(f"task.{key}.watch={rule.watch} does not fit task={name}: allowed are {allowed}")
+
+
+def check_adaptation(training: Training, schedule: Schedule) -> None:
+    """Raise UserError where a regularizer that learns from every step would see another step than the network's."""
+    adapts = type(training.regularizer).adapt is not Regularizer.adapt
+    if adapts and (schedule.accumulate > 1 or schedule.precision != "float32"):
+        raise UserError(
+            f"task.accumulate={schedule.accumulate} task.precision={schedule.precision}: a regularizer that adapts to "
+            "every step allows 1 and float32 only"
+        )
+
+
+def check_batches(training: Training, schedule: Schedule, data: Batches) -> None:
+    """Raise UserError where a step's smallest part is one image, and batch norm needs more."""
+    last = len(data) % schedule.batch_size or schedule.batch_size
+    if training.task.adversarial or last // (schedule.accumulate * ranks().size) > 1:
+        return
+    inputs, _ = training.task.batch(data, slice(0, 1))
+    try:
+        with torch.no_grad():
+            training.model.train()(inputs)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise UserError(
+            f"budget.train_images={len(data)} task.batch_size={schedule.batch_size} "
+            f"task.accumulate={schedule.accumulate} in {ranks().size} processes: one image goes through the network "
+            "alone, which batch norm cannot normalise here: allowed are settings that leave 2 or more"
+        ) from error
