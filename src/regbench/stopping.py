@@ -1,7 +1,7 @@
 """Early stopping: the epoch at which a training ends. No torch in here: reports read stopping epochs from rows."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,13 +35,8 @@ class EarlyStopping:
 
     def stop(self, values: Iterable[float]) -> int | None:
         """The epoch (from 1) after which this rule ends a training with these values; None: it goes on."""
-        best, waited = math.inf, 0
-        for epoch, value in enumerate(values, start=1):
-            improved = best - value > self.min_delta
-            best, waited = (value, 0) if improved else (best, waited + 1)
-            if waited == self.patience:
-                return epoch
-        return None
+        waits = enumerate(waited(values, self.min_delta), start=1)
+        return next((epoch for epoch, wait in waits if wait == self.patience), None)
 
     def stop_on(self, epochs: Sequence[dict[str, Any]], split: str) -> int | None:
         """The epoch at which a training with these records ends if it watches this split; None: it goes on."""
@@ -50,6 +45,14 @@ class EarlyStopping:
     def ended(self, epochs: Sequence[dict[str, Any]]) -> bool:
         """Whether the training may end: the rule has stopped on every split that a protocol may watch."""
         return all(self.stop_on(epochs, split) is not None for split in SPLITS)
+
+
+def waited(values: Iterable[float], min_delta: float = 0.0) -> Iterator[int]:
+    """After each value, the epochs since one was more than `min_delta` below the best before it."""
+    best, wait = math.inf, 0
+    for value in values:
+        best, wait = (value, 0) if best - value > min_delta else (best, wait + 1)
+        yield wait
 
 
 def watched_loss(record: dict[str, Any], split: str, watch: str = "base") -> float:
@@ -90,12 +93,8 @@ class Plateau:
 
     def scale_after(self, epochs: Sequence[dict[str, Any]]) -> float:
         """The factor of the learning rate after these records."""
-        best, waited, scale = math.inf, 0, 1.0
-        for value in (watched(record, "heldout", self.watch) for record in epochs):
-            best, waited = (value, 0) if value < best else (best, waited + 1)
-            if waited == self.patience:
-                scale, waited = scale * self.factor, 0
-        return scale
+        waits = waited(watched(record, "heldout", self.watch) for record in epochs)
+        return math.prod(self.factor for wait in waits if wait and wait % self.patience == 0)
 
 
 def _check(key: str, patience: object, watch: object) -> None:
