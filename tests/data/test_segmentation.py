@@ -91,6 +91,7 @@ def test_cocos_masks_are_all_instances_of_a_picture_in_one(made, tmp_path):
             np.testing.assert_array_equal(mask, expected, err_msg=str(seen[-1]))
             assert set(np.unique(mask)) == {0, 1}
     assert sorted(seen) == list(range(COUNT))
+    assert dataset.source == "COCO 2017, train2017, 14 of its 15 pictures with an instance"
 
 
 def test_cocos_split_is_the_permutation_of_ids_that_is_written_down(made, tmp_path):
@@ -157,20 +158,19 @@ def test_too_few_pictures_are_said(made, tmp_path):
 
 @pytest.fixture
 def salient(tmp_path):
-    """DUTS-TR with three pairs, ECSSD with two, each with a picture or a mask that is no pair's."""
+    """DUTS-TR with three pairs, ECSSD with two, each with a mask that is no pair's."""
     folder = tmp_path / "downloads" / "duts"
     for place, (images, masks, count) in enumerate(
         [("DUTS-TR/DUTS-TR-Image", "DUTS-TR/DUTS-TR-Mask", 3), ("ECSSD/images", "ECSSD/ground_truth_mask", 2)]
     ):
         (folder / images).mkdir(parents=True)
         (folder / masks).mkdir(parents=True)
-        for number in range(count + 1):
+        for number in range(count):
             level = 100 * place + 20 * number + 5
             Image.fromarray(np.full((40, 60, 3), level, np.uint8)).save(folder / images / f"{9 - number}.jpg")
-            if number < count:
-                mask = np.zeros((40, 60), np.uint8)
-                mask[:, : 10 * (number + 1)] = 255
-                Image.fromarray(mask).save(folder / masks / f"{9 - number}.png")
+            mask = np.zeros((40, 60), np.uint8)
+            mask[:, : 10 * (number + 1)] = 255
+            Image.fromarray(mask).save(folder / masks / f"{9 - number}.png")
         Image.fromarray(mask).save(folder / masks / "other.png")
     return tmp_path / "downloads"
 
@@ -203,10 +203,19 @@ def test_a_missing_folder_is_named(salient, tmp_path, missing):
     assert "\n" not in str(error.value) and not (tmp_path / "duts" / "dataset.json").exists()
 
 
-def test_folders_without_a_pair_are_said(salient, tmp_path):
+def test_a_picture_without_a_mask_is_named(salient, tmp_path):
+    (salient / "duts" / "ECSSD" / "ground_truth_mask" / "8.png").unlink()
+    words = (
+        r"dataset=duts: 1 of 2 pictures of .*ECSSD/images \(the first is 8\.jpg\) have no mask of their name in .*mask"
+    )
+    with pytest.raises(UserError, match=words):
+        duts(salient, tmp_path / "scratch")
+
+
+def test_a_folder_without_pictures_is_said(salient, tmp_path):
     for path in (salient / "duts" / "ECSSD" / "images").glob("*.jpg"):
-        path.rename(path.with_stem(f"x{path.stem}"))
-    with pytest.raises(UserError, match=r"dataset=duts: no picture of .*images has a mask of its name in"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"0 of 0 pictures of .*ECSSD/images have no mask .*: allowed are pairs, 1 or"):
         duts(salient, tmp_path / "scratch")
 
 

@@ -24,7 +24,8 @@ def coco(downloads: Path, scratch: Path) -> Prepared:
 
     Reads `downloads/coco/train2017/*.jpg` and `downloads/coco/annotations/instances_train2017.json`, or downloads both
     (19 GB). Pictures with an instance, by id, are put into the order of NumPy's `default_rng(0).permutation`; the first
-    60,000 train, the next 10,000 are the test; of fewer the same shares, six sevenths and one.
+    60,000 train, the next 10,000 are the test; of fewer the same shares, six sevenths and one. Annotated pictures that
+    are not in the folder are left out, and the dataset's source says how many are there.
 
     Raises:
         UserError: no annotations, a file that cannot be read, a picture that is not of its annotation's size.
@@ -41,7 +42,8 @@ def coco(downloads: Path, scratch: Path) -> Prepared:
         index = COCO(str(annotations))
     except (ValueError, AssertionError, KeyError, TypeError) as error:
         raise UserError(f"{annotations} cannot be read ({error}): delete it or download it again") from error
-    ids = [key for key in sorted(index.imgs) if index.getAnnIds(key) and _picture_path(folder, index, key).is_file()]
+    annotated = [key for key in sorted(index.imgs) if index.getAnnIds(key)]
+    ids = [key for key in annotated if _picture_path(folder, index, key).is_file()]
     if len(ids) < 7:
         raise UserError(f"{folder}/train2017 has {len(ids)} pictures with an instance: allowed are 7 or more")
     order = np.random.default_rng(ORDER_SEED).permutation(len(ids))
@@ -56,7 +58,8 @@ def coco(downloads: Path, scratch: Path) -> Prepared:
         for row, place in enumerate(shown(places, f"coco {name}")):
             images[row], masks[row] = _coco_pair(folder, index, ids[place])
         arrays |= {f"{name}_images": images, f"{name}_masks": masks}
-    return Prepared("coco", "segmentation", CLASSES, "COCO 2017, train2017", arrays)
+    share = "" if len(ids) == len(annotated) else f", {len(ids):,} of its {len(annotated):,} pictures with an instance"
+    return Prepared("coco", "segmentation", CLASSES, f"COCO 2017, train2017{share}", arrays)
 
 
 def _picture_path(folder: Path, index, key: int) -> Path:
@@ -114,7 +117,9 @@ def _pairs(images: Path, masks: Path) -> Sequence[tuple[Path, Path]]:
         if not folder.is_dir():
             raise UserError(f"dataset=duts: no folder {folder}; DUTS-TR and ECSSD are unpacked there by hand")
     by_stem = {path.stem: path for path in masks.glob("*.png")}
-    pairs = [(path, by_stem[path.stem]) for path in sorted(images.glob("*.jpg")) if path.stem in by_stem]
-    if not pairs:
-        raise UserError(f"dataset=duts: no picture of {images} has a mask of its name in {masks}")
-    return pairs
+    found = sorted(images.glob("*.jpg"))
+    alone = [path.name for path in found if path.stem not in by_stem]
+    if alone or not found:
+        said = f"{len(alone)} of {len(found)} pictures of {images}" + (f" (the first is {alone[0]})" if alone else "")
+        raise UserError(f"dataset=duts: {said} have no mask of their name in {masks}: allowed are pairs, 1 or more")
+    return [(path, by_stem[path.stem]) for path in found]
