@@ -268,7 +268,7 @@ def test_a_row_says_when_other_code_trained_its_first_epochs(tmp_path, monkeypat
     train(config(tmp_path))
     provenance = Store(tmp_path / "results").rows()[0]["provenance"]
     assert provenance["code"] == "other" and [earlier["device"] for earlier in provenance["resumed_from"]] == ["cpu"]
-    assert provenance["resumed_from"][0]["code"] != "other"
+    assert provenance["resumed_from"][0]["code"] != "other" and provenance["resumed_from"][0]["processes"] == 1
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):

@@ -182,8 +182,6 @@ class Run:
             return
         if failure is not None:
             log.error("%s failed: %s", member.label, failure)
-        if ranks().size > 1:
-            how = {**how, "processes": ranks().size}
         artifacts = {} if failure is not None else training.artifacts(self.data)
         row = make_row(member, self.cfg.experiment_name, training, failure, artifacts, {**self.origin, **how})
         if self.cfg.keep_weights and failure is None:

@@ -10,7 +10,7 @@ from regbench.stopping import Plateau
 from regbench.training import Schedule, Training
 
 #: what the numbers of a row depend on: those of a served row were computed where its baseline's were
-COMPUTED_WITH = ("code", "commit", "dirty", "device", "device_name", "threads", "torch", "resumed_from")
+COMPUTED_WITH = ("code", "commit", "dirty", "device", "device_name", "threads", "processes", "torch", "resumed_from")
 
 
 def served_provenance(baseline: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:

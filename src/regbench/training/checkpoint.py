@@ -20,13 +20,13 @@ class Checkpoint:
 
     Args:
         path: the file; None: nothing is kept. member: id of the member; a checkpoint of another config is refused.
-        origin: code, device and threads of this process. After `load`, `earlier` lists those of the processes before
-            that differ: their epochs are not this code's.
+        origin: code, device, threads and number of processes of this training. After `load`, `earlier` lists those of
+            the processes before that differ: their epochs are not this code's.
     """
 
     def __init__(self, path: Path | None, member: str, origin: dict[str, Any] | None = None):
         self.path, self.member = path, member
-        self.origin = {key: (origin or {}).get(key) for key in ("code", "device", "threads")}
+        self.origin = {key: (origin or {}).get(key) for key in ("code", "device", "threads", "processes")}
         self.earlier: list[dict[str, Any]] = []
 
     def save(

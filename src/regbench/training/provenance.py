@@ -9,6 +9,7 @@ import torch
 
 from regbench.code_version import code_version
 from regbench.paths import ROOT
+from regbench.training.ranks import ranks
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
@@ -22,6 +23,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "device": device.type,
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
+        "processes": ranks().size,
         "command": command(sys.argv),
     }
 
