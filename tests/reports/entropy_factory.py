@@ -1,6 +1,6 @@
 """Made-up rows of the entropy paper's Table 1, and the writer of its golden files.
 
-python tests/reports/entropy_factory.py     # rewrite its files in tests/reports/golden after a change that is meant
+python -m tests.reports.entropy_factory     # rewrite its files in tests/reports/golden after a change that is meant
 """
 
 import json
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from regbench.jobs import BASELINE, member_id
+from regbench.jobs import BASELINE
+from tests.reports.rows import failed, row_of
 
 GOLDEN = Path(__file__).parent / "golden"
 PAPER = Path(__file__).parents[2] / "results" / "paper" / "entropy_guidance.yaml"
@@ -37,24 +38,7 @@ def entropy_row(strength=0.0, seed=0, test=None, heldout=None, widths=(32, 32), 
         for number in range(1, len(test) + 1)
     ]
     config = _config(strength, seed, widths, len(test), options)
-    return {
-        "id": member_id(config),
-        "experiment": "entropy-table1",
-        "budget": config["budget"],
-        "status": "done",
-        "reason": "",
-        "seed": seed,
-        "strength": strength,
-        "config": config,
-        "epochs": epochs,
-        "artifacts": {},
-        "provenance": {"code": "abc", "dirty": False, "device": "cpu", "device_name": "a processor"},
-    }
-
-
-def failed(row, reason="loss became nan in epoch 1"):
-    """The same member, failed."""
-    return {**row, "status": "failed", "reason": reason, "epochs": []}
+    return row_of("entropy-table1", config, epochs)
 
 
 def rows_of(accuracies, **options):

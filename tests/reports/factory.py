@@ -1,6 +1,6 @@
 """Synthetic rows for the report tests, and the writer of the golden files.
 
-python tests/reports/factory.py     # rewrite tests/reports/golden after a change that is meant
+python -m tests.reports.factory     # rewrite tests/reports/golden after a change that is meant
 """
 
 import base64
@@ -9,6 +9,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+
+from tests.reports.rows import failed, row_of
 
 GOLDEN = Path(__file__).parent / "golden"
 PAPER = Path(__file__).parents[2] / "results" / "paper" / "pb_edropout.yaml"
@@ -39,25 +41,7 @@ def make_row(regularizer="none", seed=0, accuracies=None, heldout=None, **option
         for number, (full, held) in enumerate(zip(accuracies, heldout, strict=True), 1)
     ]
     config = _config(regularizer, seed, len(epochs), options)
-    identity = zlib.crc32(json.dumps(config, sort_keys=True).encode())
-    return {
-        "id": f"{identity:08x}",
-        "experiment": "table1",
-        "budget": config["budget"],
-        "status": "done",
-        "reason": "",
-        "seed": seed,
-        "strength": config["regularizer"]["strength"],
-        "config": config,
-        "epochs": epochs,
-        "artifacts": {},
-        "provenance": {"commit": "abc", "dirty": False, "device": "cpu", "device_name": "a processor"},
-    }
-
-
-def failed(row, reason="loss became nan in epoch 1"):
-    """The same member, failed."""
-    return {**row, "status": "failed", "reason": reason, "epochs": []}
+    return row_of("table1", config, epochs)
 
 
 def with_masks(row, channels=32, grid=(12, 12), keep=0.85):

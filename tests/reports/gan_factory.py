@@ -1,6 +1,6 @@
 """Made-up rows of the GAN table, and the writer of its golden files.
 
-python tests/reports/gan_factory.py     # rewrite its files in tests/reports/golden after a change that is meant
+python -m tests.reports.gan_factory     # rewrite its files in tests/reports/golden after a change that is meant
 """
 
 import base64
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from regbench.jobs import BASELINE, member_id
+from regbench.jobs import BASELINE
+from tests.reports.rows import failed, row_of
 
 GOLDEN = Path(__file__).parent / "golden"
 PAPER = Path(__file__).parents[2] / "results" / "paper" / "adaptive_dropout_gan.yaml"
@@ -48,30 +49,9 @@ def gan_row(line="DCGAN", seed=0, fids=None, heldout=None, **options):
     heldout = list(fids if heldout is None else heldout)
     config = _config(model, regularizer, method, seed, len(fids), options)
     epochs = [_epoch(number, config, fids, heldout, rng, options) for number in range(1, len(fids) + 1)]
-    return {
-        "id": member_id(config),
-        "experiment": "gan-table1",
-        "budget": config["budget"],
-        "status": "done",
-        "reason": "",
-        "seed": seed,
-        "strength": config["regularizer"]["strength"],
-        "config": config,
-        "epochs": epochs,
-        "artifacts": {"samples": samples(seed)},
-        "provenance": {
-            "code": "abc",
-            "dirty": False,
-            "device": "cpu",
-            "device_name": "a processor",
-            "extractor": options.get("extractor", EXTRACTOR),
-        },
-    }
-
-
-def failed(row, reason="generator_loss became no finite number in step 7 of epoch 1"):
-    """The same member, failed before its first epoch was measured."""
-    return {**row, "status": "failed", "reason": reason, "epochs": [], "artifacts": {}}
+    return row_of(
+        "gan-table1", config, epochs, {"samples": samples(seed)}, extractor=options.get("extractor", EXTRACTOR)
+    )
 
 
 def rows_of(fids, **options):

@@ -1,6 +1,6 @@
 """Made-up rows of the handout's table, and the writer of its golden files.
 
-python tests/reports/handout_factory.py     # rewrite its files in tests/reports/golden after a change that is meant
+python -m tests.reports.handout_factory     # rewrite its files in tests/reports/golden after a change that is meant
 """
 
 import json
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from regbench.jobs import BASELINE, member_id
+from regbench.jobs import BASELINE
+from tests.reports.rows import failed, row_of
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = ("none", "dropout", "batchnorm", "dropout_batchnorm")
@@ -71,24 +72,7 @@ def handout_row(name="none", seed=0, heldout=None, **options):
         "epochs": len(epochs),
         "seed": seed,
     }
-    return {
-        "id": member_id(config),
-        "experiment": "handout",
-        "budget": config["budget"],
-        "status": "done",
-        "reason": "",
-        "seed": seed,
-        "strength": strength,
-        "config": config,
-        "epochs": epochs,
-        "artifacts": {},
-        "provenance": {"code": "abc", "dirty": False, "device": "cpu", "device_name": "a processor"},
-    }
-
-
-def failed(row, reason="train loss became nan in epoch 1"):
-    """The same member, failed."""
-    return {**row, "status": "failed", "reason": reason, "epochs": []}
+    return row_of("handout", config, epochs)
 
 
 def golden_rows():

@@ -1,6 +1,6 @@
 """Made-up rows of the entropy paper's Tables 2 and 3, and the writer of their golden files.
 
-python tests/reports/large_factory.py     # rewrite their files in tests/reports/golden after a change that is meant
+python -m tests.reports.large_factory     # rewrite their files in tests/reports/golden after a change that is meant
 """
 
 import base64
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from regbench.jobs import member_id, unregularized
+from regbench.jobs import unregularized
+from tests.reports.rows import failed, row_of
 
 GOLDEN = Path(__file__).parent / "golden"
 PAPER = Path(__file__).parents[2] / "results" / "paper" / "entropy_guidance.yaml"
@@ -75,11 +76,6 @@ def unet_row(strength=0.0, seed=0, losses=None, accuracies=None, **options):
     return row | ({"artifacts": _masks(strength)} if options.get("masks") else {})
 
 
-def failed(row, reason="loss became nan in epoch 1"):
-    """The same member, failed."""
-    return {**row, "status": "failed", "reason": reason, "epochs": [], "artifacts": {}}
-
-
 def _drawn(name, level, count=3):
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     return np.round(level + 0.02 * rng.normal(size=count), 4).tolist()
@@ -119,19 +115,7 @@ def _row(experiment, config, strength, seed, epochs, options):
     config |= {"regularizer": {"name": "entropy", "strength": strength, "method": method}}
     config |= {"budget": options.get("budget", "quick"), "epochs": options.get("cap", 30), "seed": seed}
     config = config if strength else unregularized(config)
-    return {
-        "id": member_id(config),
-        "experiment": experiment,
-        "budget": config["budget"],
-        "status": "done",
-        "reason": "",
-        "seed": seed,
-        "strength": strength,
-        "config": config,
-        "epochs": epochs,
-        "artifacts": {},
-        "provenance": {"code": "abc", "dirty": False, "device": "cuda", "device_name": "an accelerator"},
-    }
+    return row_of(experiment, config, epochs, device="cuda", device_name="an accelerator")
 
 
 def _masks(strength):

@@ -1,6 +1,6 @@
 """Made-up rows of the linearity table, and the writer of its golden files.
 
-python tests/reports/linearity_factory.py     # rewrite its files in tests/reports/golden after a change that is meant
+python -m tests.reports.linearity_factory     # rewrite its files in tests/reports/golden after a change that is meant
 """
 
 import json
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from regbench.jobs import BASELINE, member_id
+from regbench.jobs import BASELINE
+from tests.reports.rows import failed, row_of
 
 GOLDEN = Path(__file__).parent / "golden"
 RATES, L1S, L2S = (0.1, 0.3, 0.5), (1e-6, 1e-5, 1e-4), (1e-5, 1e-4, 1e-3)
@@ -24,24 +25,7 @@ def linearity_row(name="none", strength=0.0, seed=0, **options):
     rng = np.random.default_rng(zlib.crc32(f"{name} {strength} {seed}".encode()))
     config = _config(name, strength, seed, options)
     epochs = [_epoch(number, name, strength, rng, options) for number in range(1, config["epochs"] + 1)]
-    return {
-        "id": member_id(config),
-        "experiment": "linearity",
-        "budget": config["budget"],
-        "status": "done",
-        "reason": "",
-        "seed": seed,
-        "strength": strength,
-        "config": config,
-        "epochs": epochs,
-        "artifacts": {},
-        "provenance": {"code": "abc", "dirty": False, "device": "cpu", "device_name": "a processor"},
-    }
-
-
-def failed(row, reason="train loss became nan in epoch 1"):
-    """The same member, failed."""
-    return {**row, "status": "failed", "reason": reason, "epochs": []}
+    return row_of("linearity", config, epochs)
 
 
 def sweep(name="dropout", seeds=range(5), strengths=None, **options):

@@ -20,7 +20,8 @@ from regbench.reports.paper import load_paper_numbers
 from regbench.reports.publish import publish
 from regbench.reports.tables import EN_DASH, MINUS, to_csv
 
-from .entropy_factory import GOLDEN, PAPER, entropy_row, failed, null_rows, rows_of
+from .entropy_factory import GOLDEN, PAPER, entropy_row, null_rows, rows_of
+from .rows import failed
 
 PAPER_NUMBERS = load_paper_numbers(PAPER)
 FILES = ("entropy-table1.md", "entropy-table1.csv", "entropy-table1.tex")
@@ -60,7 +61,7 @@ def percent(values):
 
 
 def test_golden_page(tmp_path):
-    """After a change that is meant: python tests/reports/entropy_factory.py, and read the difference."""
+    """After a change that is meant: python -m tests.reports.entropy_factory, and read the difference."""
     for name, content in written(frozen_rows(), tmp_path).items():
         assert content.decode() == (GOLDEN / name).read_text(encoding="utf-8"), name
 
@@ -315,7 +316,9 @@ def test_a_failed_member_is_an_x_with_its_reason():
     for column in ("Gain in val acc, pp, protocol paper", "Best lambda, protocol held", "p for the best of k"):
         found = cell(table, column)
         assert found.text == "X"
-        assert found.footnotes == ("[32, 32], lambda 1: 1 of 4 members failed (seed 2: loss became nan in epoch 1)",)
+        assert found.footnotes == (
+            "[32, 32], lambda 1: 1 of 4 members failed (seed 2: train loss became nan in epoch 1)",
+        )
     assert cell(table, "Base val acc %, protocol paper").text.startswith("60.12")
     assert cell(table, "k").footnotes == ()
     assert record(table, "gain", "paper")["mean"] == ""

@@ -22,7 +22,8 @@ from regbench.reports.paper import PaperNumbers, load_paper_numbers
 from regbench.reports.publish import publish
 from regbench.reports.tables import EN_DASH, MINUS
 
-from .large_factory import GOLDEN, PAPER, failed, large_row
+from .large_factory import GOLDEN, PAPER, large_row
+from .rows import failed
 
 NUMBERS = load_paper_numbers(PAPER)
 FILES = ("entropy-table2.md", "entropy-table2.csv", "entropy-table2.tex")
@@ -74,7 +75,7 @@ def changed(numbers, row, column, **fields):
 
 
 def test_golden_page(tmp_path):
-    """After a change that is meant: python tests/reports/large_factory.py, and read the difference."""
+    """After a change that is meant: python -m tests.reports.large_factory, and read the difference."""
     for name, content in written(frozen_rows(), tmp_path).items():
         assert content.decode() == (GOLDEN / name).read_text(encoding="utf-8"), name
 
@@ -206,7 +207,7 @@ def test_missing_cells_are_not_run_and_failed_ones_x_with_why_and_left_out_of_th
     first, second, third = large_tables(page, NUMBERS)
     assert cell(first, FIRST, "lambda 0.1", "protocol paper").text == "not run"
     made = cell(first, FIRST, "lambda 10", "protocol paper")
-    assert made.text == "X" and "lambda 10: 1 of 2 members failed (seed 1: loss became nan" in made.footnotes[0]
+    assert made.text == "X" and "lambda 10: 1 of 2 members failed (seed 1: train loss became nan" in made.footnotes[0]
     assert cell(third, FIRST, "lambda 10").text == "X"
     assert best(page, FIRST, "paper") == 0.0 and cell(second, FIRST, "k").text == "1"
     assert cell(second, FIRST_TWO, "Best lambda, protocol paper").text == "not run"

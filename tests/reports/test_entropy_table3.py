@@ -20,7 +20,8 @@ from regbench.reports.paper import load_paper_numbers
 from regbench.reports.publish import publish
 from regbench.reports.tables import EN_DASH
 
-from .large_factory import GOLDEN, PAPER, failed, unet_row
+from .large_factory import GOLDEN, PAPER, unet_row
+from .rows import failed
 
 NUMBERS = load_paper_numbers(PAPER)
 FILES = ("entropy-table3.md", "entropy-table3.csv", "entropy-table3.tex")
@@ -55,7 +56,7 @@ def cell(table, line, column, source=None):
 
 
 def test_golden_page(tmp_path):
-    """After a change that is meant: python tests/reports/large_factory.py, and read the difference."""
+    """After a change that is meant: python -m tests.reports.large_factory, and read the difference."""
     for name, content in written(frozen_rows(), tmp_path).items():
         assert content.decode() == (GOLDEN / name).read_text(encoding="utf-8"), name
 
@@ -133,7 +134,7 @@ def test_missing_lines_are_not_run_and_failed_ones_x_with_why():
     first, second = tables(rows)
     assert cell(first, Line(MAIN, "compound", 10.0), "IoU, %", "both protocols").text == "not run"
     made = cell(first, STEP, "IoU, %", "protocol paper")
-    assert made.text == "X" and "1 of 2 members failed (seed 1: loss became nan" in made.footnotes[0]
+    assert made.text == "X" and "1 of 2 members failed (seed 1: train loss became nan" in made.footnotes[0]
     assert cell(second, STEP, "Accuracy, pp, ours (p: higher)").text == "X"
     without = tables([unet_row(0.001)])[1]
     assert cell(without, STEP, "Accuracy, pp, ours (p: higher)").footnotes == ("lambda 0 was not run",)

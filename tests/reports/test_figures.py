@@ -12,7 +12,8 @@ from regbench.reports.pb_edropout.curves import curve, draw_curves
 from regbench.reports.pb_edropout.masks import draw_masks, read_masks
 from regbench.reports.style import STYLES
 
-from .factory import failed, make_row, table_rows, with_masks
+from .factory import make_row, table_rows, with_masks
+from .rows import failed
 
 
 def test_curve_is_the_mean_over_seeds_with_its_interval():

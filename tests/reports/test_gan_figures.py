@@ -13,7 +13,8 @@ from regbench.reports.gan.samples import draw_gan_samples, has_samples, tiled
 from regbench.reports.gan.sections import gan_sections
 from regbench.reports.publish import publish
 
-from .gan_factory import LINES, failed, gan_row
+from .gan_factory import LINES, gan_row
+from .rows import failed
 
 DRAWN = {"loss": draw_gan_losses, "rate": draw_gan_rates, "fid": draw_gan_fid, "samples": draw_gan_samples}
 

@@ -22,7 +22,8 @@ from regbench.reports.paper import load_paper_numbers
 from regbench.reports.publish import publish
 from regbench.reports.tables import EN_DASH, MINUS, to_csv
 
-from .gan_factory import EXTRACTOR, GOLDEN, LINES, PAPER, failed, gan_row, rows_of
+from .gan_factory import EXTRACTOR, GOLDEN, LINES, PAPER, gan_row, rows_of
+from .rows import failed
 
 PAPER_NUMBERS = load_paper_numbers(PAPER)
 FILES = ("gan-table1.md", "gan-table1.csv", "gan-table1.tex")
@@ -79,7 +80,7 @@ ADAPTS = claim("lowers FID")
 
 
 def test_golden_page(tmp_path):
-    """After a change that is meant: python tests/reports/gan_factory.py, and read the difference."""
+    """After a change that is meant: python -m tests.reports.gan_factory, and read the difference."""
     for name, content in written(frozen_rows(), tmp_path).items():
         assert content.decode() == (GOLDEN / name).read_text(encoding="utf-8"), name
 

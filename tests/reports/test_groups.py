@@ -5,7 +5,8 @@ import pytest
 from regbench.errors import UserError
 from regbench.reports.groups import differing_key, make_group
 
-from .factory import failed, make_row
+from .factory import make_row
+from .rows import failed
 
 
 def test_members_are_sorted_by_seed_and_split_by_status():

@@ -28,7 +28,8 @@ from regbench.reports.handout.table import (
 from regbench.reports.publish import publish
 from regbench.reports.tables import EN_DASH, to_csv
 
-from .handout_factory import GOLDEN, NAMES, failed, handout_row
+from .handout_factory import GOLDEN, NAMES, handout_row
+from .rows import failed
 
 FILES = ("handout.md", "handout.csv")
 LABELS = {method.regularizer: method.label for method in METHODS}
@@ -66,7 +67,7 @@ def records(table, **wanted):
 
 
 def test_golden_page(tmp_path):
-    """After a change that is meant: python tests/reports/handout_factory.py, and read the difference."""
+    """After a change that is meant: python -m tests.reports.handout_factory, and read the difference."""
     for name, content in written(frozen_rows(), tmp_path).items():
         assert content.decode() == (GOLDEN / name).read_text(encoding="utf-8"), name
 

@@ -37,7 +37,8 @@ from regbench.reports.linearity.table import (
 from regbench.reports.publish import publish
 from regbench.reports.tables import EN_DASH, MINUS, to_csv
 
-from .linearity_factory import GOLDEN, RATES, SWEEPS, failed, linearity_row, sweep, with_gaps
+from .linearity_factory import GOLDEN, RATES, SWEEPS, linearity_row, sweep, with_gaps
+from .rows import failed
 
 FILES = ("linearity.md", "linearity.csv")
 FALLING = {0.0: [0.6, 0.61, 0.62], 0.1: [0.5, 0.51, 0.55], 0.3: [0.4, 0.43, 0.44], 0.5: [0.3, 0.31, 0.39]}
@@ -87,7 +88,7 @@ def answer(rows, kind, metric):
 
 
 def test_golden_page(tmp_path):
-    """After a change that is meant: python tests/reports/linearity_factory.py, and read the difference."""
+    """After a change that is meant: python -m tests.reports.linearity_factory, and read the difference."""
     for name, content in written(frozen_rows(), tmp_path).items():
         assert content.decode() == (GOLDEN / name).read_text(encoding="utf-8"), name
 

@@ -10,7 +10,8 @@ from regbench.reports import stats
 from regbench.reports.pb_edropout.sensitivity import COLUMNS, CSV_FIELDS, build_sensitivity
 from regbench.reports.tables import EN_DASH, to_csv
 
-from .factory import LAYER, failed, make_row
+from .factory import LAYER, make_row
+from .rows import failed
 
 DEFAULTS = {key: LAYER[key] for key in ("beta", "c", "noise_std", "eps")}
 SEEDS = (0, 1, 2)

@@ -16,7 +16,8 @@ from regbench.reports.paper import load_paper_numbers
 from regbench.reports.pb_edropout.table1 import COLUMNS, CSV_FIELDS, build_table1, write_table1
 from regbench.reports.tables import EN_DASH, to_csv
 
-from .factory import GOLDEN, PAPER, failed, make_row, table_rows
+from .factory import GOLDEN, PAPER, make_row, table_rows
+from .rows import failed
 
 PAPER_NUMBERS = load_paper_numbers(PAPER)
 FILES = ("table1.md", "table1.csv", "table1.tex")
@@ -51,7 +52,7 @@ def rows_with(accuracies):
 
 
 def test_golden_table(tmp_path):
-    """After a change that is meant: python tests/reports/factory.py, and read the difference."""
+    """After a change that is meant: python -m tests.reports.factory, and read the difference."""
     for name, content in written(frozen_rows(), tmp_path).items():
         assert content.decode() == (GOLDEN / name).read_text(encoding="utf-8"), name
 
