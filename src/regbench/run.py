@@ -1,6 +1,7 @@
 """A job at work: each of its members trained, alone or with others, and its row stored."""
 
 import contextlib
+import functools
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,20 +9,19 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from tqdm import tqdm
 
 from regbench.build import build, make_schedule
 from regbench.data import Splits
-from regbench.errors import UserError
 from regbench.jobs import Member, member_id, unregularized
 from regbench.locks import lock
+from regbench.progress import Progress, progress
 from regbench.reports.store import Store
 from regbench.rows import keep_weights, make_row
 from regbench.sharing import records_from, served_provenance
-from regbench.training import Checkpoint, Failed, Training, fit, fit_stacked
+from regbench.stacks import stack_limit, stack_size
+from regbench.training import Checkpoint, Failed, Schedule, Training, fit, fit_stacked
 from regbench.training.loop import Record
 from regbench.training.ranks import ranks
-from regbench.training.stacked import best_size, why_not
 from regbench.training.tracking import Tracker
 
 log = logging.getLogger("regbench")
@@ -48,7 +48,7 @@ class Run:
         for baselines in (True, False):
             wanted = [member for member in job if (member.strength == 0.0) is baselines]
             chosen = [member for member in wanted if not ranks().on_first(lambda each=member: self.serve(each))]
-            size = self.size(chosen)
+            size = stack_size(chosen, stack_limit(self.cfg), self.data, functools.partial(self.begin, own_noise=True))
             if size == 1:
                 for member in chosen:
                     self.alone(member)
@@ -79,23 +79,6 @@ class Run:
                 self.finish(member, training, None, served_provenance(baseline, self.origin))
         return True
 
-    def size(self, job: list[Member]) -> int:
-        """How many of these members to train at once; 1: the plain loop."""
-        most = stack_limit(self.cfg)
-        if most == 1 or len(job) < 2:
-            return 1
-        first = self.begin(job[0], own_noise=True)
-        alike = len({stack_key(member) for member in job}) == 1
-        schedule = make_schedule(job[0], first.model)
-        reason = why_not(first, schedule) if alike else "a setting beside the strength differs with it"
-        if reason is not None:
-            log.info("the members are trained one by one: %s", reason)
-            return 1
-        if most is not None:
-            return most
-        trainings = [first, *(self.begin(member, own_noise=True) for member in job[1:])]
-        return best_size(trainings, self.data, schedule)
-
     def alone(self, member: Member) -> None:
         """One member to its end, unless another process trains it."""
         with self.taken([member]) as mine:
@@ -104,9 +87,9 @@ class Run:
             training = self.begin(member)
             schedule = make_schedule(member, training.model)
             failure = None
-            with self.bar(schedule, 1, member.label) as (bar, on_epoch):
+            with self.progress(schedule, 1, member.label) as bar:
                 try:
-                    fit(training, self.data, schedule, lambda record: on_epoch(member, record), bar.update)
+                    fit(training, self.data, schedule, functools.partial(self.note, bar, member), bar.step)
                 except Failed as error:
                     failure = error
             self.finish(member, training, failure, {})
@@ -119,12 +102,12 @@ class Run:
             trainings = [self.begin(member, own_noise=True) for member in mine]
             owner = {id(training): member for training, member in zip(trainings, mine, strict=True)}
             schedule = make_schedule(mine[0], trainings[0].model)
-            with self.bar(schedule, len(mine), f"{mine[0].label} and {len(mine) - 1} more") as (bar, on_epoch):
+            with self.progress(schedule, len(mine), f"{mine[0].label} and {len(mine) - 1} more") as bar:
 
                 def note(training: Training, record: Record) -> None:
-                    on_epoch(owner[id(training)], record)
+                    self.note(bar, owner[id(training)], record)
 
-                for training, failure in fit_stacked(trainings, self.data, schedule, note, bar.update):
+                for training, failure in fit_stacked(trainings, self.data, schedule, note, bar.step):
                     self.finish(owner[id(training)], training, failure, {"stacked": len(mine)})
 
     def begin(self, member: Member, own_noise: bool = False) -> Training:
@@ -156,25 +139,14 @@ class Run:
         row = self.store.find(member.id)
         return row is None or row["status"] == "failed"
 
-    @contextlib.contextmanager
-    def bar(self, schedule: Any, at_once: int, label: str):
-        """A progress bar over the steps, and what to call after an epoch."""
-        steps = -(-len(self.data.train) // schedule.batch_size)
-        finished: dict[str, int] = {}
-        with tqdm(
-            total=steps * schedule.epochs * at_once,
-            desc=label,
-            unit="step",
-            disable=not (self.cfg.progress and ranks().first),
-        ) as bar:
+    def progress(self, schedule: Schedule, members: int, label: str) -> contextlib.AbstractContextManager[Progress]:
+        """The bar of so many members; of several processes the first shows one."""
+        return progress(schedule, len(self.data.train), members, label, self.cfg.progress and ranks().first)
 
-            def on_epoch(member: Member, record: Record) -> None:
-                finished[member.id] = record["epoch"]
-                bar.n = steps * sum(finished.values())
-                bar.set_postfix_str(f"epoch {record['epoch']}, held-out {headline(record)}")
-                self.tracker.log_epoch(member_name(member), record)
-
-            yield bar, on_epoch
+    def note(self, bar: Progress, member: Member, record: Record) -> None:
+        """Show and log a member's finished epoch."""
+        bar.epoch(member.id, record)
+        self.tracker.log_epoch(member_name(member), record)
 
     def finish(self, member: Member, training: Training, failure: Failed | None, how: dict[str, Any]) -> None:
         """Store the member's row, and only then drop its checkpoint; of several processes the first does."""
@@ -193,26 +165,6 @@ class Run:
         self.tracker.log_pictures(member_name(member), artifacts)
 
 
-def stack_key(member: Member) -> str:
-    """What members must share to train at once: all but the seed, and of the regularizer its strength or drop rate."""
-    regularizer = {key: value for key, value in member.config["regularizer"].items() if key != "strength"}
-    method = {key: value for key, value in regularizer["method"].items() if key != "strength"}
-    if isinstance(method.get("layer"), dict):
-        method["layer"] = {key: value for key, value in method["layer"].items() if key != "p"}
-    return member_id({**member.config, "seed": None, "regularizer": {**regularizer, "method": method}})
-
-
-def stack_limit(cfg: DictConfig) -> int | None:
-    """The most members to train at once, 1 for stack=off, None for stack=auto."""
-    if cfg.stack == "auto":
-        return None
-    if cfg.stack == "off" or cfg.stack is False:  # YAML reads a bare off as false
-        return 1
-    if not isinstance(cfg.stack, int) or isinstance(cfg.stack, bool) or cfg.stack < 1:
-        raise UserError(f"stack={cfg.stack} is not allowed: allowed are auto, off, or a number of members, 1 or more")
-    return cfg.stack
-
-
 def checkpoint_path(cfg: DictConfig, member: Member) -> Path:
     """Where a member's checkpoint is kept until its row stands."""
     return Path(cfg.paths.outputs) / "checkpoints" / f"{member.id}.pt"
@@ -221,11 +173,3 @@ def checkpoint_path(cfg: DictConfig, member: Member) -> Path:
 def member_name(member: Member) -> str:
     """A member within its job."""
     return f"seed{member.seed}-strength{member.strength:g}"
-
-
-def headline(record: Record) -> str:
-    """The first evaluation mode's held-out accuracy, or what stands in its place."""
-    metrics = record["heldout"]["full"]
-    if "accuracy" in metrics:
-        return f"{100 * metrics['accuracy']:.2f} %"
-    return f"FID {metrics['fid']:.2f}" if "fid" in metrics else f"loss {metrics['loss']:.5f}"

@@ -26,7 +26,8 @@ from regbench.jobs import Member, members
 from regbench.memory import keep_freed_memory
 from regbench.paths import CONFIGS
 from regbench.reports.store import Store
-from regbench.run import Run, stack_limit
+from regbench.run import Run
+from regbench.stacks import stack_limit
 from regbench.training.provenance import provenance
 from regbench.training.ranks import check_shares, join, leave, ranks
 from regbench.training.tracking import Tracker

@@ -15,7 +15,7 @@ from regbench.experiments import load_config
 from regbench.jobs import members
 from regbench.regularizers import NormPenalty
 from regbench.reports.store import Store
-from regbench.run import stack_key
+from regbench.stacks import stack_key
 from regbench.train import train
 from regbench.training import Checkpoint, Training, fit, fit_stacked
 from regbench.training.loop import numbers
