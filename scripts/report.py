@@ -25,6 +25,7 @@ from regbench.reports.claims.loading import check_cells
 from regbench.reports.claims.report import REPORT, load_claims, write_report
 from regbench.reports.groups import flatten
 from regbench.reports.publish import PUBLISHERS, publish
+from regbench.reports.settings import TRIAL, without_trials
 from regbench.reports.store import Store
 
 
@@ -46,7 +47,7 @@ def main() -> int:
             return stale(store)
         if args.check:
             return check(store, args.results)
-        stored = store.rows()
+        stored = published(store)
         cells = cells_by_experiment(args.experiments or list(PUBLISHERS), known_budgets(stored))
         found = {experiment: rows_of_cells(of_one, stored) for experiment, of_one in cells.items()}
         for experiment, rows in found.items():
@@ -60,6 +61,16 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def published(store: Store) -> list[dict]:
+    """The rows that tables are made of; says how many were left out."""
+    rows = store.rows()
+    found = without_trials(rows)
+    if len(found) < len(rows):
+        left = len(rows) - len(found)
+        print(f"{left} rows of budget {TRIAL} are left out; paths.results=FOLDER gives trials a folder of their own")
+    return found
 
 
 def report(
@@ -114,7 +125,7 @@ def check(store: Store, results: Path) -> int:
     """Rebuild the tables elsewhere and compare them byte by byte with those that stand."""
     different = []
     with tempfile.TemporaryDirectory() as folder:
-        stored = store.rows()
+        stored = published(store)
         cells = cells_by_experiment(list(PUBLISHERS), known_budgets(stored))
         found = {experiment: rows_of_cells(of_one, stored) for experiment, of_one in cells.items()}
         for experiment, rows in found.items():

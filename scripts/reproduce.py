@@ -69,6 +69,8 @@ def arguments() -> argparse.Namespace:
 def reproduce(args: argparse.Namespace) -> int:
     """Run the missing members of the experiment and write its reports."""
     check_overrides(args.overrides, args.launch)
+    if args.workers < 0:
+        raise UserError(f"--workers {args.workers} is not allowed: 1 or more (0, the default: one a core)")
     launch = [f"launch={args.launch}"]
     if args.launch == "joblib":
         launch.append(f"workers={args.workers or default_workers()}")
@@ -183,19 +185,18 @@ def show_plan(args: argparse.Namespace, found: list[Cell], store: Store, at_once
 
 def estimate(missing: list[Member], rows: list[dict], at_once: int) -> str:
     """Time for the missing members, from rows of the same dataset and budget."""
-    total, unknown = 0.0, set()
+    total, known = 0.0, 0
     for member in missing:
         like = [row for row in rows if same(row, member, ("dataset", "budget", "epochs", "model"))]
         closer = [row for row in like if row["config"]["regularizer"]["name"] == member.config["regularizer"]["name"]]
         times = [row["provenance"]["seconds"] for row in closer or like if takes_time(row)]
         if times:
-            total += sum(times) / len(times)
-        else:
-            unknown.add(member.config["dataset"]["name"])
-    workers = min(at_once, len(missing))
-    known = f"about {total / workers / 60:.0f} min with {workers} processes" if total else ""
-    unsaid = f"unknown for {', '.join(sorted(unknown))} until a first training is done" if unknown else ""
-    return "; ".join(part for part in (known, unsaid) if part)
+            total, known = total + sum(times) / len(times), known + 1
+    if not known:
+        return "unknown until a first training is done"
+    workers = min(at_once, known)
+    least = f"about {total / workers / 60:.0f} min with {workers} processes"
+    return least if known == len(missing) else f"{least} for {known} of them, unknown for those of which none is done"
 
 
 def takes_time(row: dict) -> bool:

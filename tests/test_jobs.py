@@ -92,6 +92,12 @@ def test_seeds_that_are_none_are_refused(values):
         ids(f"seeds={values}")
 
 
+def test_a_single_number_is_no_list_of_seeds():
+    """It would be seed 5 to one reader and five seeds to another."""
+    with pytest.raises(UserError, match=r"seeds=5 is not allowed: a list, \[5\] for this one, \[0,1,2\] for three"):
+        ids("seeds=5")
+
+
 @pytest.mark.parametrize("values", ["[0.1,0.1]", "[nan]", "[inf]", "[x]"])
 def test_strengths_that_are_none_are_refused(values):
     with pytest.raises(UserError, match="strengths="):

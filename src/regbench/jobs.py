@@ -48,6 +48,8 @@ def members(cfg: DictConfig) -> list[Member]:
     Raises:
         UserError: seeds or strengths that are missing, repeated or not numbers.
     """
+    if _is_seed(cfg.seeds):
+        raise UserError(f"seeds={cfg.seeds} is not allowed: a list, [{cfg.seeds}] for this one, [0,1,2] for three")
     seeds = _checked_list("seeds", cfg.seeds, _is_seed, "different integers from 0")
     strengths = [cfg.regularizer.strength] if cfg.strengths is None else cfg.strengths
     strengths = _checked_list("strengths", strengths, _is_number, "different finite numbers")

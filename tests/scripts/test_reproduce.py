@@ -1,5 +1,6 @@
 """`reproduce.py`: the plan, the run, the report, and a second call that trains nothing."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -46,7 +47,30 @@ def test_a_second_call_trains_nothing_and_more_seeds_train_only_the_new_ones(rep
     again = call(folder, *reproduce_arguments(folder, "--seeds", "2"))
     assert again.returncode == 0 and "4 of 4 trainings are done" in again.stdout
     more = call(folder, *reproduce_arguments(folder, "--seeds", "3", "--dry-run"))
-    assert "4 of 6 trainings are done" in more.stdout and "about" in more.stdout
+    assert "4 of 6 trainings are done" in more.stdout
+    assert re.search(r"estimate for the missing 2: about \d+ min with 2 processes$", more.stdout, re.MULTILINE)
+
+
+def test_the_estimate_says_for_how_many_it_is(reproduced):
+    folder, _ = reproduced
+    words = reproduce_arguments(folder, "--seeds", "3", "--dry-run")
+    words[words.index("digits")] = "digits,mnist"
+    said = call(folder, *words).stdout
+    assert re.search(r"missing 8: about \d+ min with 2 processes for 2 of them, unknown for those of which none", said)
+
+
+def test_rows_of_budget_smoke_are_in_no_table_of_fuller_trainings(reproduced, tmp_path):
+    folder, _ = reproduced
+    results = tmp_path / "results"
+    shutil.copytree(folder / "results" / "runs", results / "runs")
+    committed = Store(ROOT / "results").rows("table1")
+    for row in [row for row in committed if row["config"]["dataset"]["name"] == "digits"][:6]:
+        Store(results).write(row)
+    said = call(tmp_path, "--results", str(results), script="report.py").stdout
+    table = (results / "tables" / "table1.md").read_text()
+    assert "4 rows of budget smoke are left out" in said and "budget quick" in table and "smoke" not in table
+    assert not list((results / "figures").glob("*smoke*"))
+    assert call(tmp_path, "--check", "--results", str(results), script="report.py").returncode == 0
 
 
 def test_check_passes_on_its_own_tables_and_fails_on_a_changed_one(reproduced, tmp_path):
@@ -107,6 +131,7 @@ def test_an_interrupt_ends_the_workers_and_the_same_command_goes_on(tmp_path):
         (["table9"], "experiment=table9 is not known"),
         (["table1", "--datasets", "imagenet"], "dataset=imagenet is not part of this experiment"),
         (["table1", "--seeds", "many"], "SEEDS=many is not allowed"),
+        (["table1", "--workers", "-1"], "--workers -1 is not allowed: 1 or more"),
         (["table1", "task.optimizer.lr=0.1"], "task.optimizer.lr=0.1 would change what is trained"),
     ],
 )
