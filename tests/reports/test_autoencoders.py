@@ -8,6 +8,7 @@ from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
 from regbench.paths import ROOT
+from regbench.reports.entropy import autoencoder_curves
 from regbench.reports.entropy.autoencoder_curves import draw_autoencoders
 from regbench.reports.entropy.autoencoder_signs import sign_tables
 from regbench.reports.entropy.autoencoder_tables import CSV_FIELDS, findings, write_autoencoders
@@ -173,6 +174,18 @@ def test_a_speed_up_is_said_only_where_both_reach_the_error():
 
 def test_numbers_are_written_as_by_hand():
     assert [short(each) for each in (0.0, 1e-7, 1e-4, 0.01, 10.0)] == ["0", "1e-7", "0.0001", "0.01", "10"]
+
+
+def test_a_picture_says_which_lambdas_of_a_panel_are_not_run(monkeypatch):
+    monkeypatch.setattr(autoencoder_curves, "save", lambda figure, path: figure)
+    rows = [row(0, strength, falling(0)) for strength in (0, 0.01, 1)]
+    (page,) = pages([*rows, row(0, 1, falling(0), name="constant")])
+    for measure, dotted in (("mse", False), ("stop", True)):
+        figure = draw_autoencoders(page, measure, "unused.png")
+        whole, part = figure.axes
+        assert "\n" not in whole.get_title() and part.get_title().endswith("\nnot run: lambda 0.01")
+        assert ("dotted line" in figure.get_supxlabel()) is dotted
+        assert any(line.get_linestyle() == ":" for line in whole.lines) is dotted
 
 
 @pytest.mark.parametrize("measure", ["mse", "stop"])

@@ -334,7 +334,8 @@ def test_the_picture_shows_our_gains_and_the_papers(monkeypatch):
     assert panel.get_title() == "VGG, vanilla" and figure.axes[5].get_title().endswith("(ours: not run)")
     theirs, ours = panel.lines[0].get_ydata(), panel.containers[0].lines[0].get_ydata()
     assert theirs == pytest.approx([5.4, 5.8, 3.6, 1.8, 4.0, 3.8]) and ours == pytest.approx([3.0])
-    assert "no reproduction" in figure.get_suptitle() and "VGG, vanilla, [1], lambda 10 (1)" in figure.get_suptitle()
+    assert "no reproduction" in figure.get_suptitle()
+    assert "not drawn: VGG, vanilla, [1], lambda 10 (1 of 1)" in figure.get_suptitle()
     with pytest.raises(UserError, match="no finished row to draw"):
         large_gains.draw_large_gains(only_page([failed(large_row())]), NUMBERS, "unused.png")
 

@@ -12,7 +12,7 @@ from regbench.jobs import member_id
 from regbench.reports.entropy import unet_masks
 from regbench.reports.entropy.early_stops import base_stop
 from regbench.reports.entropy.unet_paper import better_note, speed_note
-from regbench.reports.entropy.unet_readings import epochs, seconds
+from regbench.reports.entropy.unet_readings import IOU, epochs, seconds
 from regbench.reports.entropy.unet_rows import MAIN, PAPER_LINES, PLAIN, Line, line_of, parts
 from regbench.reports.entropy.unet_summary import summary
 from regbench.reports.entropy.unet_table import CAPPED, differences, unet_tables, write_entropy_table3
@@ -220,6 +220,10 @@ def test_figure_10_shows_the_masks_of_one_seed_beside_the_true_ones(monkeypatch)
     titles = [axes.get_title().split("\n")[0] for axes in figure.axes if axes.get_title()]
     assert titles == ["true mask", "lambda = 0", "lambda = 0.001", "lambda = 1"] and len(figure.axes) == 2 * 4
     assert figure.get_suptitle().endswith("shown: seed 1")
+    row = next(row for row in rows if (row["strength"], row["seed"]) == (1.0, 1))
+    ious = [epoch["test"]["full"]["iou"] for epoch in row["epochs"]]
+    chosen = IOU.read(row, "held-out")
+    assert figure.axes[3].get_title().split("\n")[1:] == [f"IoU {100 * ious[-1]:.1f} %", f"table {chosen:.1f} %"]
     true, plain = (figure.axes[place].images[0].get_array() for place in (0, 1))
     assert true.min() == 0 and true.max() == 1 and plain.max() == pytest.approx(0.95, abs=0.01)
     with pytest.raises(UserError, match="no finished row of duts, budget quick, has it"):

@@ -94,7 +94,7 @@ def test_headings_say_n_budget_device_and_what_is_not_drawn(unsaved):
     rows[0] = failed(rows[0])
     for draw in DRAWN.values():
         text = draw(section(rows), "unused.png").get_suptitle()
-        assert "n = 1 to 2, budget quick, device cpu" in text and "failed members, not drawn: DCGAN 1" in text
+        assert "n = 1 to 2, budget quick, device cpu" in text and "failed members, not drawn: DCGAN (1 of 2)" in text
     for name in ("loss", "fid"):
         with pytest.raises(UserError, match="no finished row with"):
             DRAWN[name](section([failed(row) for row in rows]), "unused.png")

@@ -273,7 +273,7 @@ def test_the_picture_shows_all_methods_in_training_and_held_out(monkeypatch):
     trained = [row["epochs"][0]["train"]["accuracy"] for row in rows if not row["strength"]]
     assert training.lines[0].get_ydata()[0] == pytest.approx(50 * sum(trained))
     assert held_out.lines[-1].get_linestyle() == ":" and held_out.lines[-1].get_ydata()[0] == level_of(section)
-    assert "failed members, not drawn: Dropout 1" in section_heading([*rows, failed(handout_row("dropout", 2))])
+    assert "failed members, not drawn: Dropout (1 of " in section_heading([*rows, failed(handout_row("dropout", 2))])
 
 
 def section_heading(rows):

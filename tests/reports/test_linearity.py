@@ -314,6 +314,17 @@ def test_the_picture_shows_z_of_both_the_seeds_and_the_accuracy(monkeypatch):
     assert accuracy.get_ylabel() == "test accuracy (%)" and accuracy.lines[0].get_ydata()[0] > 90
 
 
+def test_the_picture_has_no_mean_where_a_training_failed(monkeypatch):
+    monkeypatch.setattr(linearity_curves, "save", lambda figure, path: figure)
+    rows = [failed(row) if (row["strength"], row["seed"]) == (0.3, 1) else row for row in sweep("dropout")]
+    figure = draw_linearity(only_section(rows), "unused.png")
+    (mean,) = [line for line in figure.axes[0].lines if line.get_label() == "network"]
+    assert 0.3 not in mean.get_xdata() and len(mean.get_xdata()) == len(RATES)
+    survivors = [line for line in figure.axes[0].lines if line.get_alpha() == 0.25 and 0.3 in line.get_xdata()]
+    assert [len(line.get_ydata()) for line in survivors] == [4, 4]
+    assert "failed members, not drawn: Dropout rate 0.3 (1 of 5)" in figure.get_suptitle()
+
+
 def test_zero_stands_left_of_all_lambdas_and_at_itself_among_rates():
     section = only_section(list({row["id"]: row for name in SWEEPS for row in sweep(name)}.values()))
     assert places(L1, swept(section, L1))[0.0] == pytest.approx(1e-7)

@@ -8,7 +8,7 @@ from typing import Any
 
 from regbench.reports.groups import Group, check_same, make_group
 from regbench.reports.methods import DATASETS, dataset_of
-from regbench.reports.settings import budgets_of, image_count, title_settings
+from regbench.reports.settings import budgets_of, image_count, not_drawn, title_settings
 
 Key = Hashable
 
@@ -43,8 +43,7 @@ class Section:
 
     def heading(self, what: str, label: Callable[[Any], str]) -> str:
         """The title of a picture, with the members that it does not show."""
-        failed = [f"{label(key)} {len(group.failed)}" for key, group in self.groups.items() if group.failed]
-        return self.title(what) + (f"\nfailed members, not drawn: {', '.join(failed)}" if failed else "")
+        return self.title(what) + not_drawn((label(key), group) for key, group in self.groups.items())
 
 
 def find_sections(

@@ -38,6 +38,12 @@ def title_settings(rows: Sequence[dict], groups: Iterable[Group], capped: bool =
     )
 
 
+def not_drawn(groups: Iterable[tuple[str, Group]]) -> str:
+    """The last line of a picture's title: `failed members, not drawn: Dropout (1 of 5)`; empty where none failed."""
+    failed = [f"{name} ({len(g.failed)} of {len(g.failed) + len(g.done)})" for name, g in groups if g.failed]
+    return f"\nfailed members, not drawn: {', '.join(failed)}" if failed else ""
+
+
 def replicates(groups: Iterable[Group]) -> str:
     """`n = 5`, or `n = 3 to 5` where methods have different numbers of finished seeds."""
     counts = sorted({len(group.done) for group in groups}) or [0]

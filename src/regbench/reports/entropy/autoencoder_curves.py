@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.ticker import StrMethodFormatter
 
 from regbench.errors import UserError
 from regbench.reports import stats
@@ -18,8 +19,9 @@ COLUMNS = 3
 LABELS = {"mse": "test MSE at the stop (x 1e-3)", "stop": "stopping epoch"}
 NOTE = (
     "Points: means over seeds; bars: 95 % t-intervals; widths are shifted a little for sight. Early stopping on the\n"
-    "test split (protocol paper); at the dotted line the cap on epochs ended trainings. constant: lambda / eps alone."
+    "test split (protocol paper). constant: lambda / eps alone, without a gradient."
 )
+CAP = " At the dotted line the cap on epochs ended trainings."
 MARKERS = "osv^D<>P"
 
 
@@ -43,12 +45,17 @@ def draw_autoencoders(page: Page, measure: str, path: str | Path) -> Path:
             lines[label] = line
     labels = [f"lambda = {short(s)}" for s in page.strengths if f"lambda = {short(s)}" in lines]
     figure.legend([lines[label] for label in labels], labels, loc="outside right center", frameon=False, fontsize=9)
-    figure.supxlabel(NOTE, fontsize=8)
+    figure.supxlabel(NOTE + CAP * (measure == "stop"), fontsize=8)
     return save(figure, path)
 
 
 def _drawable(page: Page, variant: Variant) -> bool:
     return any(v == variant and group.done for (v, _, strength), group in page.groups.items() if strength != 0)
+
+
+def _has_rows(page: Page, variant: Variant, strength: float) -> bool:
+    groups = [page.groups.get((variant, width, strength)) for width in page.widths]
+    return any(group is not None and group.done for group in groups)
 
 
 def _draw_panel(axes: Axes, page: Page, variant: Variant, measure: str) -> None:
@@ -77,12 +84,16 @@ def _draw_panel(axes: Axes, page: Page, variant: Variant, measure: str) -> None:
             capsize=2,
             label=f"lambda = {short(strength)}",
         )
-    axes.set_title(variant.label, fontsize=10)
+    missing = [short(strength) for strength in page.strengths if not _has_rows(page, variant, strength)]
+    title = f"{variant.label}\nnot run: lambda {', '.join(missing)}" if missing else variant.label
+    axes.set_title(title, fontsize=10)
     axes.set_xticks(page.widths)
     axes.tick_params(labelbottom=True)
     axes.set(xlabel="latent width", ylabel=LABELS[measure])
     if measure == "mse":
-        axes.set_yscale("log")
+        axes.set_yscale("log", subs=(2, 5))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
     else:
         axes.axhline(page.rows[0]["config"]["epochs"], color="0.5", linestyle=":", linewidth=1)
         axes.set_ylim(bottom=0)

@@ -13,6 +13,7 @@ from regbench.reports.entropy.large_paper import printed
 from regbench.reports.entropy.large_rows import EMPIRICAL, LINES, MODELS, STRATEGIES, Line, Page
 from regbench.reports.paper import PaperNumbers
 from regbench.reports.protocols import HELD_OUT
+from regbench.reports.settings import not_drawn
 from regbench.reports.stats import Comparison, paired_test
 from regbench.reports.style import LineStyle, new_figure, save
 
@@ -101,10 +102,8 @@ def _printed_gain(numbers: PaperNumbers, line: Line, strength: float) -> float |
 
 
 def _heading(page: Page) -> str:
-    failed = [f"{line.name}, lambda {s:g} ({len(g.failed)})" for (line, s), g in page.penalized.items() if g.failed]
-    failed += [
-        f"{MODELS[m]}, {strategy}, lambda 0 ({len(g.failed)})" for (m, strategy), g in page.plain.items() if g.failed
-    ]
+    named = [(f"{line.name}, lambda {strength:g}", group) for (line, strength), group in page.penalized.items()]
+    named += [(f"{MODELS[model]}, {strategy}, lambda 0", group) for (model, strategy), group in page.plain.items()]
     what = "Entropy guidance, Table 2" + ("" if page.budget == "paper" else " (no reproduction)")
     title = page.title(what).replace(", at most", ",\nat most")
-    return title + (f"\nfailed members, their cells are not drawn: {'; '.join(failed)}" if failed else "")
+    return title + not_drawn(named)

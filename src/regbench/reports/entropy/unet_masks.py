@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 
 from regbench.errors import UserError
 from regbench.reports.arrays import stored_array
+from regbench.reports.entropy.unet_readings import IOU
 from regbench.reports.entropy.unet_rows import PAPER_LINES, Part
+from regbench.reports.protocols import HELD_OUT
 from regbench.reports.readings import last
 from regbench.reports.style import new_figure, save
 
@@ -18,7 +20,8 @@ PREDICTED, TRUE = "test/predicted", "test/mask"
 NOTE = (
     "Foreground probabilities (black 0, white 1) of the first test images after the last epoch of each training; "
     "orange: 0.5. No image was selected.\n"
-    "IoU of that epoch on the whole test split. Loss on layers 19, 24, 29, 34, 39, compound loss watched."
+    "IoU on the whole test split: after that epoch, and at the table's epoch, the best on held-out images.\n"
+    "Loss on layers 19, 24, 29, 34, 39, compound loss watched."
 )
 
 
@@ -37,7 +40,7 @@ def draw_masks(part: Part, path: str | Path) -> Path:
     panels = figure.subplots(len(true), len(shown) + 1, squeeze=False)
     _draw_column(panels[:, 0], true, "true mask", outlined=False)
     for column, (line, row) in enumerate(shown, start=1):
-        title = f"lambda = {line.strength:g}\nIoU {100 * last('iou')(row):.1f} %"
+        title = f"lambda = {line.strength:g}\nIoU {100 * last('iou')(row):.1f} %\ntable {IOU.read(row, HELD_OUT):.1f} %"
         _draw_column(panels[:, column], _values(row, PREDICTED), title, outlined=True)
     what = "Entropy guidance, Figure 10" + ("" if part.budget == "paper" else " (no reproduction)")
     seed = shown[0][1]["seed"]

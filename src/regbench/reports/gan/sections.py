@@ -20,7 +20,7 @@ from regbench.reports.gan.methods import (
 from regbench.reports.gan.readings import last_step, reachable_fid
 from regbench.reports.groups import Group, check_same, make_group
 from regbench.reports.readings import last
-from regbench.reports.settings import title_settings
+from regbench.reports.settings import not_drawn, title_settings
 
 #: the settings that tell the lines of a table apart; their names say how
 VARYING = ("seed", "model", "regularizer", "task.n_dis", "task.optimizer")
@@ -71,9 +71,8 @@ class Section:
 
     def heading(self, what: str) -> str:
         """The title of a picture, with the members that it does not show."""
-        failed = [f"{variant.label} {len(group.failed)}" for variant, group in self.groups.items() if group.failed]
-        left_out = f"\nfailed members, not drawn: {', '.join(failed)}" if failed else ""
-        return self.title(what, separator="\n") + left_out
+        named = ((variant.label, group) for variant, group in self.groups.items())
+        return self.title(what, separator="\n") + not_drawn(named)
 
     @property
     def seen_by(self) -> str:

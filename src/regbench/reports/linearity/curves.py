@@ -33,7 +33,8 @@ BELOW = 10.0  # on a log axis 0 stands this factor below the smallest strength
 HEIGHTS = (2.6, 1.0)
 NOTE = (
     "Faint points: single trainings; lines and bands: mean and 95 % t-interval over seeds. After the last epoch.\n"
-    "Strength 0 is no regularizer, the same trainings in all panels; on a log axis it stands left of the gap."
+    "Strength 0 is no regularizer, the same trainings in all panels; on a log axis it stands left of the gap. Where a "
+    "training failed there is no mean."
 )
 
 
@@ -74,8 +75,9 @@ def _draw_panel(axes: Axes, section: Section, kind: Kind, reading: Reading, styl
     values = {s: list(group.per_seed(reading_at(reading, s).read).values()) for s, group in groups.items()}
     for strength, found in values.items():
         axes.plot([x[strength]] * len(found), found, style.marker, color=style.color, alpha=0.25, markersize=3.5)
-    zero = [strength for strength in values if strength == 0.0]
-    rest = [strength for strength in values if strength]
+    whole = [strength for strength in values if not groups[strength].failed]  # a mean of survivors would flatter
+    zero = [strength for strength in whole if strength == 0.0]
+    rest = [strength for strength in whole if strength]
     parts = [zero, rest] if kind is not DROPOUT and zero else [[*zero, *rest]]
     for part in parts:  # no line from 0 to the first lambda: how long it is says nothing
         means = [stats.mean_interval(values[strength]) for strength in part]

@@ -12,7 +12,7 @@ from regbench.errors import UserError
 from regbench.reports import stats
 from regbench.reports.groups import Group, check_same, make_group
 from regbench.reports.methods import DATASETS, PB_MASK, Method, dataset_of, regularizer_of
-from regbench.reports.settings import title_settings
+from regbench.reports.settings import not_drawn, title_settings
 from regbench.reports.style import STYLES, draw_mean, new_figure, save
 
 SPLITS = {"test": "Test accuracy", "heldout": "Held-out accuracy"}
@@ -67,9 +67,8 @@ def _draw_dataset(part, name: str, rows: list[dict], split: str) -> None:
 
 
 def _heading(name: str, rows: Sequence[dict], groups: dict[Method, Group]) -> str:
-    failed = [f"{m.label} {len(g.failed)}" for m, g in groups.items() if g.failed and m is not PB_MASK]
-    text = f"{DATASETS[name]}: {title_settings(rows, groups.values())}"
-    return text + (f"\nfailed members, not drawn: {', '.join(failed)}" if failed else "")
+    failed = not_drawn((method.label, group) for method, group in groups.items() if method is not PB_MASK)
+    return f"{DATASETS[name]}: {title_settings(rows, groups.values())}{failed}"
 
 
 def _draw_line(axes: Axes, method: Method, group: Group, place: tuple[str, ...]) -> None:
