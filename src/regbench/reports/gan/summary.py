@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regbench.reports.gan.methods import DATASETS, FIXED, PAPER_DATASETS, PAPER_METHODS, Variant
+from regbench.reports.gan.methods import DATASETS, METHODS, PAPER_DATASETS, Variant
 from regbench.reports.gan.sections import Section
 from regbench.reports.gan.table1 import scores_of
 from regbench.reports.records import cell, count_cell, number
@@ -14,7 +14,7 @@ COLUMNS = ("dataset, budget", "method", "n", "FID", "IS", "FID of real images")
 
 
 def summary(sections: Sequence[Section]) -> str:
-    """FID and IS by protocol held-out: a line a dataset, budget and method of the paper or fixed rate, as markdown."""
+    """FID and IS by protocol held-out: a line a dataset, budget and method or control with rows, as markdown."""
     lines = [f"| {' | '.join(COLUMNS)} |", "| :--- | :--- |" + " ---: |" * (len(COLUMNS) - 2)]
     lines += [line for section in sections for line in _lines(section)]
     run = {section.dataset for section in sections}
@@ -27,7 +27,7 @@ def _lines(section: Section) -> list[str]:
     floor = section.floor("fid")
     real = EN_DASH if floor is None else number(floor, "FID")
     lines = []
-    for method in (*PAPER_METHODS, FIXED):
+    for method in METHODS:
         records, group = scores.get(Variant(method).label), section.group(method)
         if records:
             values = [cell(records[metric, "held-out"]).text for metric in ("fid", "inception_score")]
