@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from regbench import slurm
-from regbench.errors import UserError
+from regbench.errors import UserError, one_line
 from regbench.experiments import Cell, Sweep, cells, load_config, sweeps
 from regbench.jobs import Member
 from regbench.paths import CONFIGS
@@ -41,7 +41,7 @@ def main() -> int:
     try:
         return reproduce(args)
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from each training's last epoch", file=sys.stderr)

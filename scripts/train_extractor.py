@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from regbench.build import build, make_schedule
-from regbench.errors import UserError
+from regbench.errors import UserError, one_line
 from regbench.experiments import load_config
 from regbench.jobs import members
 from regbench.measures.extractor import FOLDER
@@ -45,7 +45,7 @@ def main() -> int:
                 continue
             print(f"{name}: {100 * train(name, path, args.set):.2f} % of the test images right, written to {path}")
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {str(error).splitlines()[0]}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from the last epoch", file=sys.stderr)

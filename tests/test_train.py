@@ -344,6 +344,18 @@ def test_an_unknown_choice_shows_the_options(tmp_path, group):
     assert "unheard_of" in result.stderr and all(name in result.stderr for name in known)
 
 
+@pytest.mark.parametrize(
+    "override,said",
+    [
+        ("regularizer=droput", "error: regularizer=droput is not known: allowed are adaptive_dropout, "),
+        ("task.bacth_size=3", "error: Could not override 'task.bacth_size'."),
+    ],
+)
+def test_a_config_that_is_not_there_is_one_line(tmp_path, override, said):
+    result = run(tmp_path, override)
+    assert result.returncode == 2 and result.stderr.startswith(said) and result.stderr.count("\n") == 1
+
+
 def test_the_command_line_reports_wrong_input_in_its_last_line(tmp_path):
     result = run(tmp_path, "regularizer=pb_edropout", "regularizer.method.layer.variant=fast")
     assert result.returncode == 2

@@ -42,7 +42,9 @@ class RegbenchSlurmLauncher(SlurmLauncher):
         slurm.check(self.params["partition"])
         missing = [self.missing(overrides) for overrides in job_overrides]
         todo = [number for number, found in enumerate(missing) if found]
-        log.info("%d of %d jobs have a row for each member: not submitted", len(missing) - len(todo), len(missing))
+        if len(todo) < len(missing):
+            done = len(missing) - len(todo)
+            log.info("%d of %d jobs have a row for each member: not submitted", done, len(missing))
         if todo:
             jobs = self.submit([(initial_job_idx + number, job_overrides[number]) for number in todo])
             log.info("Slurm job %s: logs in %s", array_id(jobs[0]), Path(jobs[0].paths.folder).parent)

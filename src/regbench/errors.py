@@ -1,4 +1,6 @@
-"""The exceptions of which the command line shows the message alone."""
+"""The exceptions of which the command line shows the message alone, and that message."""
+
+from hydra.errors import MissingConfigException
 
 
 class UserError(Exception):
@@ -11,3 +13,11 @@ class JobsFailed(Exception):
     def __init__(self, message: str, wrong_input: bool = False):
         super().__init__(message)
         self.wrong_input = wrong_input
+
+
+def one_line(error: Exception) -> str:
+    """An error's message in one line; that of a choice that a config group does not have is in our words."""
+    if isinstance(error, MissingConfigException) and error.options and "/" in (error.missing_cfg_file or ""):
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        return f"{group}={choice} is not known: allowed are {', '.join(error.options)}"
+    return " ".join(str(error).split()) or type(error).__name__

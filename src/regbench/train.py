@@ -21,7 +21,7 @@ from regbench.checks import check
 from regbench.data import Splits, load_splits
 from regbench.data.prepared import Prepared
 from regbench.data.sources import load_prepared
-from regbench.errors import JobsFailed, UserError
+from regbench.errors import JobsFailed, UserError, one_line
 from regbench.jobs import Member, members
 from regbench.memory import keep_freed_memory
 from regbench.paths import CONFIGS
@@ -137,7 +137,7 @@ def run() -> int:
     try:
         main()
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except MembersFailed as error:
         print(f"error: {error}", file=sys.stderr)

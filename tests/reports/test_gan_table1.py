@@ -470,7 +470,8 @@ def test_the_readmes_lines():
     lines = ("DCGAN", "AGNN-ADR", "One rate a layer")
     rows = [gan_row(line, s, [30.0, 20.0 + s], [8.0, 9.0]) for line in lines for s in (0, 1)]
     lines = summary(gan_sections(rows, "quick")).splitlines()
-    assert [line.split(" | ")[1] for line in lines[2:7]] == ["DCGAN", "WGAN-GP", "SNGAN", "AGNN-ADR", "One rate a layer"]
+    shown = ["DCGAN", "WGAN-GP", "SNGAN", "AGNN-ADR", "One rate a layer"]
+    assert [line.split(" | ")[1] for line in lines[2:7]] == shown
     fid = cell(tables(rows)["Table 1"], "DCGAN", "FID, protocol held-out").text
     assert lines[2].startswith(f"| MNIST, quick | DCGAN | 2 | {fid} | ") and lines[2].endswith(" | 0.40 |")
     assert lines[3].startswith("| MNIST, quick | WGAN-GP | 0 | not run | not run |")
