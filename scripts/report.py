@@ -141,7 +141,8 @@ def check(store: Store, results: Path) -> int:
             rebuilt = report(cells, found, results, Path(folder), pictures=False)
             different += differing([(path, results / path.relative_to(folder)) for path in rebuilt])
     if different:
-        print(f"error: not what the rows say: {', '.join(dict.fromkeys(different))}; run `make tables`", file=sys.stderr)
+        names = ", ".join(dict.fromkeys(different))
+        print(f"error: not what the rows say: {names}; run `make tables`", file=sys.stderr)
         return 1
     print("tables agree with the rows")
     return 0
