@@ -60,9 +60,24 @@ def test_perfect_trends_without_any_spread_are_answered_by_pages_test(own):
                     _with_gap(linearity_factory.linearity_row(kind, strength, seed, dataset=name), 0.9 - 0.1 * place)
                 )
     found = answers(own, linearity=rows)["lin-dropout"]
-    assert found.word == verdicts.SUPPORTED and f"rho {chr(0x2212)}1 in every seed" in found.found
+    assert found.word == verdicts.SUPPORTED and f"rho {chr(0x2212)}1.000 in every seed" in found.found
     rising = [_with_gap(row, 1.9 - row["epochs"][-1]["test"]["full"]["additivity_gap"]) for row in rows]
     assert answers(own, linearity=rising)["lin-dropout"].word == verdicts.CONTRADICTED
+
+
+def test_a_trend_says_what_its_sides_are_and_its_interval_ends_where_ranks_do(own):
+    rows = []
+    for name in ("digits", "mnist", "cifar10"):
+        for seed in range(5):
+            for place, strength in enumerate((0.0, 0.1, 0.3, 0.7)):
+                kind, gap = "dropout" if strength else "none", 0.3 + 0.1 * place
+                gap = 0.45 if (seed, place) == (0, 3) else gap  # one seed whose last step falls
+                rows.append(_with_gap(linearity_factory.linearity_row(kind, strength, seed, dataset=name), gap))
+    found = answers(own, linearity=rows)["lin-dropout"]
+    assert found.details[0].startswith("digits: rank correlation of Z, additivity gap with Dropout rate: Z, additivity")
+    assert "gap at Dropout rate 0 and 0.7: 0.300 and 0.570 \N{PLUS-MINUS SIGN} " in found.details[0]
+    assert "; rho +0.960 [+0.849, +1.000]; n = 5" in found.details[0] and "difference rho" not in found.details[0]
+    assert [(effect.low > 0.8, effect.high) for effect in found.effects] == [(True, 1.0)] * 3
 
 
 def _with_gap(row, gap):

@@ -142,8 +142,8 @@ def test_the_measured_number_is_a_range_over_cases_or_what_was_found(frozen):
     assert brief(replace(answer, effects=two)) == f"{MINUS}0.41 to +0.20 pp"
     alike = (replace(effect, value=0.1049), replace(effect, value=0.1051, unit="rho"))
     assert brief(replace(answer, effects=alike[:1] * 2)) == "+0.10 pp"
-    assert brief(replace(answer, effects=(replace(effect, value=0.5, unit="rho"), alike[1]))) == "rho +0.105 to +0.5"
-    assert brief(replace(answer, effects=(replace(effect, value=0.5, unit="rho"),))) == "rho +0.5"
+    assert brief(replace(answer, effects=(replace(effect, value=0.5, unit="rho"), alike[1]))) == "rho +0.105 to +0.500"
+    assert brief(replace(answer, effects=(replace(effect, value=0.5, unit="rho"),))) == "rho +0.500"
     assert brief(replace(answer, effects=(replace(effect, label="digits"),))) == "digits: +0.52 pp"
     bounded = replace(answer, effects=(replace(effect, low=None),), found="width 1: 8 against > 50; width 2: 9")
     assert brief(bounded) == bounded.found

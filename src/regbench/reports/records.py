@@ -11,7 +11,7 @@ from regbench.reports.tables import EN_DASH, MINUS, Cell
 
 # pp: percentage points; 1e-3: thousandths
 DECIMALS = {
-    **{"%": 2, "pp": 2, "nats": 4, "epochs": 1, "s": 2, "1e-3": 2, "ratio": 3, "norm": 2, "factor": 2},
+    **{"%": 2, "pp": 2, "nats": 4, "epochs": 1, "s": 2, "1e-3": 2, "ratio": 3, "norm": 2, "factor": 2, "rho": 3},
     **{"FID": 2, "IS": 2, "classes": 2},
 }
 

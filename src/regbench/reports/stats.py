@@ -125,6 +125,14 @@ def welch_test(
     return _compare(difference, math.sqrt(a + b), degrees, n, m, alternative, confidence)
 
 
+def clipped(
+    interval: tuple[float | None, float | None], limits: tuple[float, float]
+) -> tuple[float | None, float | None]:
+    """An interval that ends where the values can go no further, as rank correlations at -1 and 1."""
+    low, high = limits
+    return tuple(None if end is None else max(low, min(high, end)) for end in interval)
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down correction, in the order given. A None was not tested: it stays and is not counted."""
     tested = sorted((p, index) for index, p in enumerate(p_values) if p is not None)

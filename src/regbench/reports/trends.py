@@ -17,6 +17,7 @@ from regbench.reports import stats
 from regbench.reports.records import Record
 
 LEAST = 3  # settings; two have no order to speak of
+LIMITS = (-1.0, 1.0)  # of a rank correlation
 OPPOSITE = {"less": "greater", "greater": "less"}
 #: seed -> setting -> value
 Series = Mapping[int, Mapping[float, float]]
@@ -115,7 +116,7 @@ def _complete(series: Series) -> tuple[list[float], dict[int, list[float]]]:
 
 def _filled(blank: Record, found: Mapping[int, float], alternative: str) -> Record:
     result = stats.paired_test(found, dict.fromkeys(found, 0.0), alternative)
-    low, high = (None if bound is None else max(-1.0, min(1.0, bound)) for bound in (result.low, result.high))
+    low, high = stats.clipped((result.low, result.high), LIMITS)
     return replace(blank, mean=result.difference, low=low, high=high, seeds=tuple(found), comparison=result)
 
 

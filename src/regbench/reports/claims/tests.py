@@ -14,7 +14,7 @@ class Measured:
 
     `unit` is that of the difference, `value_unit` that of the two sides: a method and its reference, or of a trend the
     lowest and the highest strength. `printed` is what the paper says of this case, in words; empty where it says none,
-    and `source` the printed numbers behind it with their places.
+    and `source` the printed numbers behind it with their places. `between` says of a trend what its two sides are.
     """
 
     label: str
@@ -26,6 +26,7 @@ class Measured:
     bounds: tuple[bool, bool] = (False, False)
     printed: str = ""
     source: str = ""
+    between: str = ""
 
     @property
     def means(self) -> tuple[float, float]:

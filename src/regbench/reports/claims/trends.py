@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.claims.tests import Measured, Outcome
+from regbench.reports.entropy.autoencoders import short
 from regbench.reports.groups import Group
 from regbench.reports.linearity.lines import (
     READINGS,
@@ -19,7 +20,7 @@ from regbench.reports.linearity.lines import (
 )
 from regbench.reports.methods import DATASETS as NAMES
 from regbench.reports.records import Record
-from regbench.reports.trends import find_trend
+from regbench.reports.trends import LIMITS, find_trend
 
 if TYPE_CHECKING:
     from regbench.reports.claims.claims import Claim
@@ -66,9 +67,12 @@ def _measure(claim: Claim, dataset: str, groups: Mapping[float, Group]) -> Measu
         answer["direction"],
         trend.page if exact else trend.record.p,
         trend.page_opposite if exact else trend.opposite,
+        limits=LIMITS,
     )
     ends = [min(groups), max(groups)]
     means = [groups[strength].per_seed(reading_at(reading, strength).read) for strength in ends]
     rows = tuple(row for group in groups.values() for row in group.done)
     label = f"{NAMES.get(dataset, dataset)}: rank correlation of {reading.column} with {kind.title}"
-    return Measured(label, "rho", test, tuple(tuple(each.values()) for each in means), rows, reading.unit)
+    sides = tuple(tuple(each.values()) for each in means)
+    between = f"{reading.column} at {kind.title} {short(ends[0])} and {short(ends[1])}"
+    return Measured(label, "rho", test, sides, rows, reading.unit, between=between)

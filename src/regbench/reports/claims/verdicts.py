@@ -46,7 +46,8 @@ class Test:
     """One difference with its two one-sided p-values; `claimed` is the paper's effect in the same unit, if it has one.
 
     `bounded`: a value is only known to lie beyond what was measured (a training that its cap ended). The interval then
-    says nothing, and a p-value is None where the bound would flatter it.
+    says nothing, and a p-value is None where the bound would flatter it. `limits`: values that the difference cannot
+    exceed, where its interval ends.
     """
 
     comparison: stats.Comparison
@@ -55,6 +56,7 @@ class Test:
     p_opposite: float | None
     claimed: float | None = None
     bounded: bool = False
+    limits: tuple[float, float] = (-math.inf, math.inf)
 
     __test__ = False  # no test case, whatever pytest makes of the name
 
@@ -70,7 +72,7 @@ class Test:
             return None
         if self.comparison.half_width is None:
             return self.comparison.difference, self.comparison.difference
-        return self.comparison.low, self.comparison.high
+        return stats.clipped((self.comparison.low, self.comparison.high), self.limits)
 
     @property
     def smallest(self) -> float | None:

@@ -74,9 +74,10 @@ def detail_text(measured: Measured, word: str, claim: str) -> str:
     """One case with all its numbers, its outcome `word`, and the verdict on its `claim`."""
     test, unit = measured.test, measured.unit
     sides = [_with_interval(measured, place) for place in (0, 1)]
-    parts = [f"{measured.label}: {sides[0]} and {sides[1]}"]
+    between = f"{measured.between}: " if measured.between else ""
+    parts = [f"{measured.label}: {between}{sides[0]} and {sides[1]}"]
     if not test.bounded:
-        parts.append(f"difference {_result(measured, sides=False)}")
+        parts.append("difference " * (unit != "rho") + _result(measured, sides=False))
     parts.append(f"n = {test.n}")
     if test.claimed is not None:
         against = "" if test.has_claimed_sign or test.direction == verdicts.NONE else ", against its own claim"
