@@ -2,6 +2,7 @@
 
 import random
 import re
+from itertools import product
 
 import pytest
 import yaml
@@ -10,7 +11,8 @@ from regbench.errors import UserError
 from regbench.experiments import cells, sweeps
 from regbench.paths import ROOT
 from regbench.reports.claims import verdicts
-from regbench.reports.claims.ledger import answer_all
+from regbench.reports.claims.answers import AT_LEAST, OPEN
+from regbench.reports.claims.ledger import _bound, answer_all
 from regbench.reports.claims.loading import check_cells, load_ledger
 from regbench.reports.claims.paper_effects import paper_effect
 from regbench.reports.claims.report import load_claims, load_papers
@@ -291,6 +293,15 @@ def test_the_effect_of_a_factor_says_what_it_is_here(own):
     assert f"10 (text on Figure 4; MNIST, lambda_1 >= 0.0001; Stopping epoch, high) {MINUS} 40 (" in effect.source(
         None, "epochs"
     )
+
+
+def test_an_effect_cut_off_by_the_cap_is_at_least_as_large_only_where_the_other_side_is_the_bound():
+    plain = verdicts.paired({seed: 8.0 for seed in range(5)}, {seed: 50.0 for seed in range(5)}, "less", -30.0)
+    words = {
+        (ours, theirs): _bound(verdicts.bounded(plain, ours, theirs))
+        for ours, theirs in product((False, True), repeat=2)
+    }
+    assert words == {(False, False): "", (False, True): AT_LEAST, (True, False): OPEN, (True, True): OPEN}
 
 
 def test_claims_that_early_stopping_ends_trainings_have_the_constant_as_their_control(own):

@@ -135,6 +135,25 @@ def test_one_sentence_a_document_names_its_main_claims_by_verdict_with_what_was_
     assert line in report_text(ledger, answers, papers, rows).split("\n| Document", 1)[0]
 
 
+def test_effects_of_a_control_and_effects_cut_off_are_not_counted_among_those_measured(tmp_path):
+    text = LEDGER.replace("  short: Full better\n", "  short: Full better\n  control: worse\n")
+    ledger, papers = ledger_at(tmp_path, text.replace("- id: worse\n", "- id: worse\n  short: classic, too\n"))
+    answers = answer_all(ledger, Evidence({"table1": golden_rows()}), papers, RESULTS)
+    measured = Effect("", "epochs", "less", -30.0, -31.0, -29.0, claimed=-30.0)
+    cut = replace(measured, low=None, high=None, value=-42.0, bound="at least")
+
+    def line(*effects):
+        other = replace(answers["worse"], effects=(measured,))
+        return takeaways(ledger, {**answers, "better": replace(answers["better"], effects=effects), "worse": other})
+
+    assert "of the 1 effect that it prints and we measured 1 had" in line(measured)
+    both = line(measured, cut, replace(cut, value=-45.0))
+    assert "of the 1 effect that" in both
+    assert both.endswith("; 2 effects that the cap on epochs cut off: at least 1.40 times it.\n")
+    assert line(replace(cut, bound="open")).endswith("; 1 effect that the cap on epochs cut off: left out.\n")
+    assert "cut off" not in line(replace(cut, claimed=None)) and "we measured" not in line(cut)
+
+
 def test_the_measured_number_is_a_range_over_cases_or_what_was_found(frozen):
     *_, answers = frozen
     effect, answer = answers["better"].effects[0], answers["better"]
@@ -145,6 +164,7 @@ def test_the_measured_number_is_a_range_over_cases_or_what_was_found(frozen):
     assert brief(replace(answer, effects=(replace(effect, value=0.5, unit="rho"), alike[1]))) == "rho +0.105 to +0.500"
     assert brief(replace(answer, effects=(replace(effect, value=0.5, unit="rho"),))) == "rho +0.500"
     assert brief(replace(answer, effects=(replace(effect, label="digits"),))) == "digits: +0.52 pp"
+    assert brief(replace(answer, effects=(replace(effect, low=0.5, high=0.5, value=0.5),))) == "+0.50 pp in every seed"
     bounded = replace(answer, effects=(replace(effect, low=None),), found="width 1: 8 against > 50; width 2: 9")
     assert brief(bounded) == bounded.found
     assert brief(replace(bounded, found="width 1: 8 against > 50; width 2: 8 against > 50")) == "8 against > 50"

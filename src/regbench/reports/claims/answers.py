@@ -23,12 +23,16 @@ UNIT_TEXTS = {
 }
 
 
+AT_LEAST, OPEN = "at least", "open"
+
+
 @dataclass(frozen=True)
 class Effect:
     """One measured effect for the picture; `claimed` is the paper's, `smallest` what 80 % power would have shown.
 
     `printed` is what the paper says of it, in words, `source` the printed numbers behind that with their places. `word`
-    is the outcome of this case alone, `n` its trainings.
+    is the outcome of this case alone, `n` its trainings. `bound` says of an effect that a cap on epochs cut off how
+    the true one stands to its value: it is `at least` as large, or that is `open`.
     """
 
     label: str
@@ -43,6 +47,7 @@ class Effect:
     source: str = ""
     word: str = ""
     n: int | None = None
+    bound: str = ""
 
 
 @dataclass(frozen=True)

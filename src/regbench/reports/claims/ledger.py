@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from regbench.reports.claims import verdicts
-from regbench.reports.claims.answers import Answer, Effect, amount, not_run, runs_text
+from regbench.reports.claims.answers import AT_LEAST, OPEN, Answer, Effect, amount, not_run, runs_text
 from regbench.reports.claims.checks import CHANCES, CHECKS
 from regbench.reports.claims.claims import Claim, Ledger
 from regbench.reports.claims.finding import Context
@@ -91,4 +91,12 @@ def _effect(measured: Measured, word: str, outcome: Outcome) -> Effect:
         measured.source,
         word,
         test.n,
+        _bound(test),
     )
+
+
+def _bound(test: verdicts.Test) -> str:
+    """A test is made of a bound only where the bound cannot flatter it: the true effect is larger there."""
+    if not test.bounded:
+        return ""
+    return AT_LEAST if test.p is not None else OPEN

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from regbench.reports.claims import verdicts
-from regbench.reports.claims.answers import UNIT_TEXTS, Answer, amount, listed
+from regbench.reports.claims.answers import AT_LEAST, OPEN, UNIT_TEXTS, Answer, Effect, amount, listed
 from regbench.reports.claims.claims import Claim, Ledger
 from regbench.reports.claims.families import counted
 from regbench.reports.claims.markup import link
@@ -40,7 +40,9 @@ def takeaway(document: str, ledger: Ledger, answers: Mapping[str, Answer]) -> st
         main = [claim for claim in claims if claim.main and claim.id not in beside and answers[claim.id].word == word]
         if main:
             parts.append(f"*{said}*: {', '.join(_named(claim, ledger, answers) for claim in main)}")
-    return "; ".join([*parts, *_sizes([answers[claim.id] for claim in claims])]) + "."
+    controls = {claim.control for claim in claims}
+    effects = [effect for claim in claims if claim.id not in controls for effect in answers[claim.id].effects]
+    return "; ".join([*parts, *_sizes(effects)]) + "."
 
 
 def brief(answer: Answer) -> str:
@@ -56,7 +58,8 @@ def brief(answer: Answer) -> str:
     low, high = (amount(end([effect.value for effect in effects]), unit, True) for end in (min, max))
     text = high if low == high else f"{low.removesuffix(UNIT_TEXTS.get(unit, f' {unit}'))} to {high}"
     only = f"{effects[0].label}: " if len(effects) == 1 and effects[0].label else ""
-    return only + (f"rho {text}" if unit == "rho" else text)
+    same = " in every seed" if all(effect.low == effect.high for effect in effects) else ""
+    return only + (f"rho {text}" if unit == "rho" else text) + same
 
 
 def _named(claim: Claim, ledger: Ledger, answers: Mapping[str, Answer]) -> str:
@@ -71,18 +74,28 @@ def _named(claim: Claim, ledger: Ledger, answers: Mapping[str, Answer]) -> str:
     return link(claim.short, claim.id) + (f" ({said})" if said else "")
 
 
-def _sizes(answers: Sequence[Answer]) -> list[str]:
-    """How our effects compare with those that the document prints."""
-    ratios = [
-        effect.value / effect.claimed
-        for answer in answers
-        for effect in answer.effects
-        if effect.claimed and effect.low is not None
-    ]
-    if not ratios:
-        return []
-    towards, reached = sum(ratio > ROUNDING for ratio in ratios), sum(ratio >= 1 for ratio in ratios)
-    return [
-        f"of the {counted(len(ratios), 'effect')} that it prints and we measured {towards} had the claimed sign and "
-        f"{reached} the claimed size, the median {number(median(ratios), 'factor')} times it"
-    ]
+def _sizes(effects: Sequence[Effect]) -> list[str]:
+    """How our effects compare with those that the document prints; those that a cap on epochs cut off stand apart."""
+    printed = [effect for effect in effects if effect.claimed]
+    ratios = [effect.value / effect.claimed for effect in printed if effect.low is not None]
+    parts = []
+    if ratios:
+        towards, reached = sum(ratio > ROUNDING for ratio in ratios), sum(ratio >= 1 for ratio in ratios)
+        parts.append(
+            f"of the {counted(len(ratios), 'effect')} that it prints and we measured {towards} had the claimed sign "
+            f"and {reached} the claimed size, the median {number(median(ratios), 'factor')} times it"
+        )
+    return parts + _cut_off(printed)
+
+
+def _cut_off(printed: Sequence[Effect]) -> list[str]:
+    """What is known of effects of which the cap on epochs ended trainings."""
+    least = [effect.value / effect.claimed for effect in printed if effect.bound == AT_LEAST]
+    unknown = sum(effect.bound == OPEN for effect in printed)
+    parts = []
+    if least:
+        times = number(min(least), "factor")
+        parts.append(f"{counted(len(least), 'effect')} that the cap on epochs cut off: at least {times} times it")
+    if unknown:
+        parts.append(f"{counted(unknown, 'effect')} that the cap on epochs cut off: left out")
+    return parts
