@@ -8,7 +8,7 @@ import torch
 
 from regbench.errors import UserError
 from regbench.reports.claims import chances as claim_chances
-from regbench.reports.claims import check_formulas, check_signs, check_tables
+from regbench.reports.claims import check_formulas, check_gains, check_signs, check_tables
 from regbench.reports.claims.checks import CHANCES, CHECKS
 from regbench.reports.paper import PaperNumber, PaperNumbers, PaperSigns, load_paper_numbers
 
@@ -50,7 +50,7 @@ def place(row, column, table="2"):
 
 
 def test_every_check_and_chance_is_found_by_its_name():
-    modules = (check_tables, check_signs, check_formulas)
+    modules = (check_gains, check_tables, check_signs, check_formulas)
     public = {
         name
         for module in modules
@@ -75,9 +75,39 @@ def test_masked_patches_and_gaps():
     assert check_tables.masked_patches(PB, "1", "PB-EDropout-Mask (ours)", counted, 0.85).word == GOOD
     assert check_tables.masked_patches(PB, "1", "PB-EDropout-Mask (ours)", {"MNIST Mask%": 196}, 0.85).word == BAD
     rows = ("PB-EDropout-Full (ours)", "Baseline / No Dropout", ["CIFAR-10 Acc"])
-    found = check_tables.gaps_against_images(PB, "1", *rows, 10_000)
+    found = check_gains.gaps_against_images(PB, "1", *rows, 10_000)
     assert found.word == BAD and "+0.39 pp, standard error 0.42 pp" in found.found
-    assert check_tables.gaps_against_images(PB, "1", *rows, 1_000_000).word == GOOD
+    assert check_gains.gaps_against_images(PB, "1", *rows, 1_000_000).word == GOOD
+
+
+def test_gains_are_held_against_those_of_another_column():
+    references = ["Baseline / No Dropout", "Classic Dropout"]
+    harder = ["CIFAR-10 Acc", "CIFAR-100 Acc"]
+    found = check_gains.gains_larger(PB, "1", "PB-EDropout-Full (ours)", references, harder, "MNIST Acc", 10_000)
+    assert found.word == GOOD
+    assert "Baseline / No Dropout: CIFAR-10 Acc +0.39 pp, CIFAR-100 Acc +0.40 pp, MNIST Acc +0.16 pp" in found.found
+    # sqrt(0.7723 * 0.2277 / 10,000) is 0.42 pp, sqrt(0.9929 * 0.0071 / 10,000) is 0.084 pp
+    assert "over Baseline / No Dropout: CIFAR-10 Acc 0.9, CIFAR-100 Acc 0.8, MNIST Acc 1.9" in found.details[0]
+    turned = check_gains.gains_larger(PB, "1", "PB-EDropout-Full (ours)", references, ["MNIST Acc"], harder[0], 10_000)
+    assert turned.word == BAD
+    # over one reference only
+    mask = check_gains.gains_larger(PB, "1", "PB-EDropout-Mask (ours)", references, ["CIFAR-100 Acc"], harder[0], 100)
+    assert mask.word == BAD and "over Classic Dropout: CIFAR-100 Acc +2.10 pp, CIFAR-10 Acc +0.18 pp" in mask.found
+
+
+def test_a_check_says_what_it_goes_by():
+    words = {
+        check_formulas.crossover(None, 0.1).why: "the algorithm as printed does not do so",
+        check_formulas.log_loss_direction(None).why: "the document's formula does not bear it out",
+        check_formulas.dropout_expectation(None, [0.8], 0.5).why: "the document's formula bears it out",
+        check_formulas.polynomial_degrees(None).why: "a simulation of ours bears it out",
+        check_formulas.u_shape_before_training(None, [64, 128], 3).why.split(", ")[0]: "initial weights",
+        check_tables.count_beyond_chance(ENTROPY, "2").why: (
+            "the document's own numbers are within what chance alone gives"
+        ),
+        check_tables.bold_is_highest(ENTROPY, "2").why: "the document's own numbers do not bear it out",
+    }
+    assert all(found == said for found, said in words.items())
 
 
 def test_table_2_of_the_entropy_paper():
@@ -138,6 +168,8 @@ def test_sizes_that_agree_and_that_do_not():
     assert check_tables.speedups_agree(numbers, at["f"], at["r"], at["b"], [at["n"]]).word == GOOD
     assert check_tables.speedups_agree(numbers, at["n"], at["r"], at["b"], [at["n"]]).word == BAD
     assert check_tables.difference_of_order(numbers, at["h"], at["l"], 0.001).word == GOOD
+    order = check_tables.difference_of_order(numbers, at["h"], at["l"], 0.001)
+    assert order.found.endswith("than to its tenth or its tenfold: 0.00032 to 0.0032")
     assert check_tables.difference_of_order(numbers, at["z"], at["l"], 0.001).word == BAD
     found = check_tables.all_positive(ENTROPY, "1", "Mean Delta Train Acc.")
     assert found.word == BAD and "not [128, 128] -0.0087" in found.found
@@ -148,8 +180,10 @@ def test_the_gan_table():
     order = check_tables.same_order(GAN, "1", "AGNN-ADR")
     assert order.word == GOOD and f"{0.25**6:.2g}" in order.found
     assert check_tables.same_order(GAN, "1", "DCGAN").word == BAD
-    assert check_tables.scores_compare(GAN, "1", "MNIST IS", "CIFAR-10 IS", 10).word == BAD
-    assert check_tables.scores_compare(GAN, "1", "CIFAR-10 IS", "MNIST IS", 10).word == GOOD
+    found = check_tables.scores_compare(GAN, "1", "MNIST IS", "CIFAR-10 IS", 10)
+    assert found.word == "not testable" and "MNIST IS is above CIFAR-10 IS in 4 of 4 rows (8.12 to 9.23" in found.why
+    other = check_tables.scores_compare(GAN, "1", "CIFAR-10 IS", "MNIST IS", 10)
+    assert other.word == "not testable" and "in 0 of 4 rows" in other.why
 
 
 def test_grids_of_signs():

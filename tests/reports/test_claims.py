@@ -15,8 +15,9 @@ from regbench.reports.claims.answers import AT_LEAST, OPEN
 from regbench.reports.claims.ledger import _bound, answer_all
 from regbench.reports.claims.loading import check_cells, load_ledger
 from regbench.reports.claims.paper_effects import paper_effect
-from regbench.reports.claims.report import load_claims, load_papers
+from regbench.reports.claims.report import load_claims, load_papers, report_text
 from regbench.reports.claims.rows import Evidence
+from regbench.reports.claims.takeaways import takeaways
 from regbench.reports.groups import flatten
 from regbench.reports.paper import PaperNumber, PaperNumbers
 from regbench.reports.tables import MINUS
@@ -133,6 +134,7 @@ def test_every_comparison_names_cells_that_its_experiment_has(own):
         ),
         ("  short: Full better\n", "  short: Full better\n  control: better\n", "control='better' is not the id of"),
         ("  short: Full better\n", "  short: Full better\n  control: worse\n", "worse: short is missing"),
+        ("  main: true\n", "  main: true\n  implied: 1\n", "better: implied=1: allowed are true, false"),
         ("label: no regularizer", "name: no regularizer", "method none: key 'label' is missing"),
     ],
 )
@@ -281,6 +283,13 @@ def test_the_cases_of_a_family_are_corrected_together(tmp_path):
     assert (alone.effects[0].word, among.effects[0].word) == ("supported", "inconclusive")
 
 
+def test_the_sides_of_a_paired_case_are_of_the_seeds_that_both_have(tmp_path):
+    more = [*golden_rows(), make_row("none", 8, [0.5])]
+    assert answers(tmp_path, more)["better"].details == answers(tmp_path, golden_rows())["better"].details
+    apart = changed("    direction: greater\n", "    direction: greater\n    paired: false\n")
+    assert "90." in answers(tmp_path, more, apart)["better"].details[0]  # 5 of 98.1 % and one of 50 %
+
+
 def test_the_effect_of_a_factor_says_what_it_is_here(own):
     ledger, papers = own
     claim = ledger.find("eg-faster")
@@ -306,6 +315,27 @@ def test_an_effect_cut_off_by_the_cap_is_at_least_as_large_only_where_the_other_
 
 def test_claims_that_early_stopping_ends_trainings_have_the_constant_as_their_control(own):
     ledger, _ = own
-    controlled = {claim.id for claim in ledger.claims if claim.control == "eg-stop-is-entropy"}
-    assert {"eg-stop-mnist", "eg-mse-mnist", "eg-mse-cifar10"} <= controlled
+    names = {"eg-stop-mnist", "eg-stop-cifar10", "eg-mse-mnist", "eg-mse-cifar10"}
+    for claim in (ledger.find(name) for name in names):
+        control = ledger.find(claim.control)
+        # of the same metric, data set and widths: all but what is held against
+        assert control.answer == {**claim.answer, "references": ["constant_10"]}, claim.id
+        assert control.implied and not control.effect
     assert all(claim.short for claim in ledger.claims if claim.main)
+
+
+def test_claims_that_a_document_does_not_state_are_marked_and_counted_apart(tmp_path):
+    text = changed("- id: worse\n", "- id: worse\n  implied: true\n")
+    ledger, papers = ledger_at(tmp_path, text.replace("- id: nowhere\n", "- id: nowhere\n  implied: true\n"))
+    rows = {"table1": golden_rows()}
+    found = answer_all(ledger, Evidence(rows), papers, RESULTS)
+    page = report_text(ledger, found, papers, rows)
+    assert page.split("\n")[2] == "8 claims of 1 document (2 of them implied):"
+    assert "1 supported, 1 contradicted (1 implied) and 1 inconclusive;" in page
+    assert "of 8 claims (2 of them implied) 1 supported, 1 contradicted (1 implied), 1 incon" in page
+    assert "Implied, not stated: Classic dropout is better. Table 1" in page
+    assert "[Classic dropout is better.](#worse) (implied) |" in page and "[Full is better.](#better) |" in page
+    assert '<a id="nowhere"></a>It is better on CIFAR-100. (implied) |' in page
+    assert "| PB-EDropout | 8 | 2 | 1 | 1 |" in page
+    ledger, papers = ledger_at(tmp_path, changed("  short: Full better\n", "  short: Full better\n  implied: true\n"))
+    assert "[Full better](#better) (implied; +0.52 pp)" in takeaways(ledger, found)

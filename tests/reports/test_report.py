@@ -126,7 +126,7 @@ def test_one_sentence_a_document_names_its_main_claims_by_verdict_with_what_was_
     assert line == (
         "- **PB-EDropout**: of 8 claims 1 supported, 1 contradicted, 1 inconclusive, 2 not run, 1 not testable, "
         "1 consistent and 1 inconsistent; *supported*: [Full better](#better) (+0.52 pp); "
-        "*not borne out by its own numbers*: [lowest loss](#printed); of the 1 effect that it prints and we measured "
+        "*not borne out when computed again*: [lowest loss](#printed); of the 1 effect that it prints and we measured "
         "1 had the claimed sign and 1 the claimed size, the median 3.25 times it."
     )
     turned = {**answers, "better": replace(answers["better"], word="contradicted")}

@@ -12,7 +12,7 @@ import numpy as np
 from regbench.errors import UserError
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, bare
-from regbench.reports.claims.check_answers import checked
+from regbench.reports.claims.check_answers import ALGORITHM, FORMULA, INITIAL, SIMULATION, checked
 from regbench.reports.linearity.polynomials import DEGREES, RANGES, SEEDS, gaps
 from regbench.reports.paper import PaperNumber, PaperNumbers
 from regbench.reports.tables import MINUS
@@ -23,7 +23,7 @@ def crossover(paper: PaperNumbers, rho: float) -> Answer:
     bits = list(product((0, 1), repeat=2))
     kept = [int((1 - rho) * mutated + rho * best >= 0.5) == mutated for mutated, best in bits]
     found = f"with rho = {rho:g} the rule returns the mutated mask itself in {sum(kept)} of {len(kept)} combinations"
-    return checked(not all(kept), found)
+    return checked(not all(kept), found, basis=ALGORITHM)
 
 
 def determinant_of_example(paper: PaperNumbers, filter: Sequence[Sequence[float]], height: int, width: int) -> Answer:
@@ -33,7 +33,7 @@ def determinant_of_example(paper: PaperNumbers, filter: Sequence[Sequence[float]
     count = (height - kernel.shape[0] + 1) * (width - kernel.shape[1] + 1)
     found, formula = np.linalg.det(matrix), kernel[0, 0] ** count
     text = f"numerically det = {found:.4g}; c11 to the power of {count} is {formula:.4g}"
-    return checked(math.isclose(found, formula, rel_tol=1e-9), text)
+    return checked(math.isclose(found, formula, rel_tol=1e-9), text, basis=FORMULA)
 
 
 def completion_is_unique(paper: PaperNumbers, filter: Sequence[Sequence[float]], height: int, width: int) -> Answer:
@@ -46,7 +46,7 @@ def completion_is_unique(paper: PaperNumbers, filter: Sequence[Sequence[float]],
         f"completed on one side log |det| = {first:.2f} nats (c11 = {kernel[0, 0]:g}), on the other {abs(last):.2f} "
         f"nats (c_pq = {corner:g}): which weight counts is a choice"
     )
-    return checked(math.isclose(first, last, abs_tol=1e-9), text)
+    return checked(math.isclose(first, last, abs_tol=1e-9), text, basis=FORMULA)
 
 
 def determinant_is_positive(paper: PaperNumbers, matrix: Sequence[Sequence[float]]) -> Answer:
@@ -54,7 +54,8 @@ def determinant_is_positive(paper: PaperNumbers, matrix: Sequence[Sequence[float
     square = np.array(matrix)
     dets = [float(np.linalg.det(each)) for each in (square, square[::-1])]
     text = f"the square part of Example 4 has det {dets[0]:.3g}, with its rows in another order {dets[1]:.3g}"
-    return checked(min(dets) > 0, text.replace("-", MINUS), "The formula takes |det| and is not touched by it.")
+    detail = "The formula takes |det| and is not touched by it."
+    return checked(min(dets) > 0, text.replace("-", MINUS), detail, basis=FORMULA)
 
 
 def log_loss_direction(paper: PaperNumbers) -> Answer:
@@ -62,7 +63,8 @@ def log_loss_direction(paper: PaperNumbers) -> Answer:
     weights = np.array([0.1, 1.0, 10.0])
     losses = -np.log(weights)
     falls = bool((np.diff(losses) < 0).all())
-    return checked(not falls, f"at |det W| = 0.1, 1, 10 the loss is 2.3, 0, {MINUS}2.3: lowering it raises log |det W|")
+    text = f"at |det W| = 0.1, 1, 10 the loss is 2.3, 0, {MINUS}2.3: lowering it raises log |det W|"
+    return checked(not falls, text, basis=FORMULA)
 
 
 def dropout_example(
@@ -82,9 +84,8 @@ def dropout_expectation(paper: PaperNumbers, values: Sequence[float], keep: floa
             total += weight * mask[place] * value / keep
         means.append(total)
     good = all(math.isclose(a, b) for a, b in zip(means, values, strict=True))
-    return checked(
-        good, f"over all {2 ** len(values)} masks the mean output is {', '.join(f'{mean:g}' for mean in means)}"
-    )
+    text = f"over all {2 ** len(values)} masks the mean output is {', '.join(f'{mean:g}' for mean in means)}"
+    return checked(good, text, basis=FORMULA)
 
 
 def batchnorm_example(paper: PaperNumbers, values: Sequence[float], table: str) -> Answer:
@@ -107,7 +108,7 @@ def polynomial_degrees(paper: PaperNumbers) -> Answer:
             f"{max(DEGREES)}, rising at {steps} of {len(DEGREES) - 1} steps"
         )
     good = all(test.p is not None and test.p < verdicts.ALPHA for test in tests)
-    return checked(good, f"{'; '.join(parts)} ({len(SEEDS)} noise seeds)")
+    return checked(good, f"{'; '.join(parts)} ({len(SEEDS)} noise seeds)", basis=SIMULATION)
 
 
 def _vector(paper: PaperNumbers, table: str, found: Sequence[float]) -> Answer:
@@ -161,4 +162,5 @@ def u_shape_before_training(paper: PaperNumbers, widths: Sequence[int], side: in
         for name, values in means.items()
     )
     shaped = all(min(values[0], values[-1]) - lowest[name] > 1 for name, values in means.items())
-    return checked(not shaped, f"before any training the map is a U: {text}".replace("-", MINUS) if shaped else text)
+    found = f"before any training the map is a U: {text}" if shaped else text
+    return checked(not shaped, found.replace("-", MINUS), basis=INITIAL)

@@ -1,7 +1,8 @@
 """Consistency checks: what a document's own numbers and formulas add up to, whatever any training says.
 
 A check answers `consistent` where they bear the claim out and `inconsistent` where they do not, with what was computed
-in the sentence. The ledger names checks, and sentences on chance, by the names of their functions.
+in the sentence and what it goes by in the reason; `not testable` where the document leaves out what would decide. The
+ledger names checks, and sentences on chance, by the names of their functions.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from regbench.reports.claims import chances as claim_chances
-from regbench.reports.claims import check_formulas, check_signs, check_tables
+from regbench.reports.claims import check_formulas, check_gains, check_signs, check_tables
 from regbench.reports.claims.answers import Answer
 
 CHECKS: dict[str, Callable[..., Answer]] = {
@@ -17,7 +18,8 @@ CHECKS: dict[str, Callable[..., Answer]] = {
     for function in (
         check_tables.ranks_first,
         check_tables.masked_patches,
-        check_tables.gaps_against_images,
+        check_gains.gaps_against_images,
+        check_gains.gains_larger,
         check_tables.speedups_agree,
         check_tables.difference_of_order,
         check_tables.all_positive,

@@ -12,7 +12,8 @@ not testable  what the document leaves out
 
 The paper's effect is not repeated: `effect` names its cells in `results/paper/<document>.yaml`. `control` names another
 claim whose answer is printed beside this one's: what is seen without the cause that is claimed. A claim that is `main`,
-or is a control, has a `short` name.
+or is a control, has a `short` name. `implied: true` is a claim that the document does not state: it follows from what
+is stated, or would have to hold for that to say what it is said to. Such claims are marked and counted apart.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Claim:
     """One entry of the ledger; `main` ones stand in the report's first table.
 
     `short` is the claim as a reader would name it in a list, `control` the id of the claim that holds its control.
+    `implied`: the document does not state it.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Claim:
     main: bool = False
     short: str = ""
     control: str = ""
+    implied: bool = False
 
     @property
     def kind(self) -> str:

@@ -83,13 +83,23 @@ def _measure(claim: Claim, case: Case, groups: list[Group], papers: Mapping[str,
         label,
         reading.difference,
         verdicts.bounded(test, *bounds),
-        (tuple(ours.values()), tuple(theirs.values())),
+        _sides(claim, ours, theirs),
         tuple(row for group in groups for row in group.done),
         reading.unit,
         bounds,
         printed.text(test.claimed, reading.difference) if printed else "",
         printed.source(test.claimed, reading.difference) if printed else "",
     )
+
+
+def _sides(
+    claim: Claim, ours: Mapping[int, float], theirs: Mapping[int, float]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The values of both sides, where they are paired those of the seeds that both have."""
+    if not claim.answer.get("paired", True):
+        return tuple(ours.values()), tuple(theirs.values())
+    shared = [seed for seed in ours if seed in theirs]
+    return tuple(ours[seed] for seed in shared), tuple(theirs[seed] for seed in shared)
 
 
 def mode_of(claim: Claim, method: Method) -> str:

@@ -20,6 +20,7 @@ from regbench.reports.tables import EN_DASH
 COLUMNS = ("Document", "Claim", "The paper says", "We found", "n, budget, device", "Verdict")
 UNANSWERED_COLUMNS = ("Claim", "The paper says", "Verdict", "Why", "Needed")
 BOLD = (verdicts.SUPPORTED, verdicts.CONTRADICTED, verdicts.SMALLER, verdicts.INCONSISTENT)
+IMPLIED = " (implied)"
 UNANSWERED = (verdicts.NOT_RUN, verdicts.NOT_TESTABLE)
 
 
@@ -31,7 +32,7 @@ def claim_table(claims: Sequence[Claim], ledger: Ledger, answers: Mapping[str, A
         answer = answers[claim.id]
         cells = [
             ledger.documents[claim.document].short,
-            f"[{claim.claim}](#{claim.id})",
+            f"{link(claim.claim, claim.id)}{IMPLIED * claim.implied}",
             says(claim, answer),
             "; ".join(part for part in (answer.found, control_text(claim, ledger, answers)) if part),
             answer.runs,
@@ -78,14 +79,16 @@ def _unanswered(name: str, claims: Sequence[Claim], ledger: Ledger, answers: Map
         why = why[0].upper() + why[1:]
         quote = f'"{plain(claim.quote)}" ({claim.place})'
         needed = (_how(claim) if answer.experiments else "") + answer.needed
-        lines.append(table_line((anchor(claim.id) + claim.claim, quote, answer.word, why, needed or EN_DASH)))
+        name = anchor(claim.id) + claim.claim + IMPLIED * claim.implied
+        lines.append(table_line((name, quote, answer.word, why, needed or EN_DASH)))
     return "\n".join(lines) + "\n"
 
 
 def _entry(claim: Claim, ledger: Ledger, answers: Mapping[str, Answer], papers: Mapping[str, PaperNumbers]) -> str:
     """One claim: what it says, what was run, what came out, what chance gives, the verdict and why."""
     answer = answers[claim.id]
-    lines = [f"### {claim.id}", "", f'{claim.claim} {claim.place}: "{plain(claim.quote)}"', ""]
+    said = "Implied, not stated: " * claim.implied + claim.claim
+    lines = [f"### {claim.id}", "", f'{said} {claim.place}: "{plain(claim.quote)}"', ""]
     lines.append(f"- **{answer.word}**: {sentence(answer.why)}")
     lines.append(f"- Found: {sentence(answer.found)}")
     control = control_text(claim, ledger, answers)

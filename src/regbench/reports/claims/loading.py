@@ -29,7 +29,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind -> needed 
     "not testable": (("why",), ()),
 }
 CLAIM_KEYS = ("id", "document", "claim", "quote", "place", "answer")
-OPTIONAL_KEYS = ("family", "effect", "chance", "note", "main", "short", "control")
+OPTIONAL_KEYS = ("family", "effect", "chance", "note", "main", "short", "control", "implied")
 EFFECT_KEYS = ("table", "row", "column", "minus", "times")
 
 
@@ -37,9 +37,9 @@ def load_ledger(path: str | Path, papers: Mapping[str, PaperNumbers]) -> Ledger:
     """Read the ledger and check every entry against what it names.
 
     Raises UserError for a missing file, a missing, repeated or unknown key, id, kind, document, experiment, data set,
-    method, metric, protocol, direction, function or argument; for an effect that names a number which the paper does
-    not print or whose unit is not that of the metric; for a control that is no other claim, and a main claim or a
-    control without a short name.
+    method, metric, protocol, direction, function or argument; for `main` or `implied` that is neither true nor false;
+    for an effect that names a number which the paper does not print or whose unit is not that of the metric; for a
+    control that is no other claim, and a main claim or a control without a short name.
     """
     path = Path(path)
     if not path.is_file():
@@ -97,6 +97,9 @@ def _claim(entry: object, where: str) -> Claim:
     empty = [key for key in CLAIM_KEYS if not entry[key]]
     if empty:
         raise UserError(f"{named}: {empty[0]} is empty")
+    for key in ("main", "implied"):
+        if not isinstance(entry.get(key, False), bool):
+            raise UserError(f"{named}: {key}={entry[key]!r}: allowed are true, false")
     return Claim(**{**entry, "id": str(entry["id"])})
 
 

@@ -17,6 +17,7 @@ from regbench.reports.claims.markup import link, rows_link, table_line, table_li
 from regbench.reports.claims.rows import BUDGETS, Evidence
 from regbench.reports.claims.rules import RULES, families, families_text
 from regbench.reports.claims.takeaways import takeaways
+from regbench.reports.claims.tallies import counted_claims, tally
 from regbench.reports.paper import PaperNumbers, load_paper_numbers
 from regbench.reports.settings import devices
 from regbench.reports.tables import EN_DASH
@@ -89,17 +90,16 @@ def report_text(
 
 KINDS = {
     "answered by trainings": (verdicts.SUPPORTED, verdicts.CONTRADICTED, verdicts.SMALLER, verdicts.INCONCLUSIVE),
-    "answered by computing a document's own numbers or formulas again": (verdicts.CONSISTENT, verdicts.INCONSISTENT),
+    "answered without a training of ours, by computing again": (verdicts.CONSISTENT, verdicts.INCONSISTENT),
     "unanswered": (verdicts.NOT_RUN, verdicts.NOT_TESTABLE),
 }
 
 
 def _summary(ledger: Ledger, answers: Mapping[str, Answer], rows: Mapping[str, Sequence[dict]]) -> str:
     """The tally by how claims are answered, and what kind of trainings stand behind it."""
-    words = Counter(answer.word for answer in answers.values())
-    lines = [f"{len(ledger.claims)} claims of {_documents(ledger)}:\n"]
+    lines = [f"{counted_claims(ledger.claims, f' of {_documents(ledger)}')}:\n"]
     for kind, of_kind in KINDS.items():
-        found = [f"{words[word]} {word}" for word in of_kind if words[word]]
+        found = tally(ledger.claims, answers, of_kind)
         if found:
             lines.append(f"- {kind}: {listed(found)};")
     lines[-1] = lines[-1].removesuffix(";") + "."
@@ -137,10 +137,11 @@ def _rows_text(ledger: Ledger, rows: Mapping[str, Sequence[dict]]) -> str:
 
 def _counts(ledger: Ledger, answers: Mapping[str, Answer]) -> str:
     """How many claims of each document have which verdict."""
-    lines = ["## Verdicts by document", "", table_line(("Document", "Claims", *verdicts.WORDS))]
-    lines.append("| :--- |" + " ---: |" * (len(verdicts.WORDS) + 1))
+    lines = ["## Verdicts by document", "", table_line(("Document", "Claims", "of them implied", *verdicts.WORDS))]
+    lines.append("| :--- |" + " ---: |" * (len(verdicts.WORDS) + 2))
     for document in ledger.documents.values():
         words = Counter(answers[claim.id].word for claim in ledger.of(document.name))
         cells = [str(words[word]) if words[word] else EN_DASH for word in verdicts.WORDS]
-        lines.append(table_line((document.short, str(sum(words.values())), *cells)))
+        implied = sum(claim.implied for claim in ledger.of(document.name))
+        lines.append(table_line((document.short, str(sum(words.values())), str(implied or EN_DASH), *cells)))
     return "\n".join(lines) + "\n"

@@ -28,10 +28,14 @@ RULES = f"""## How to read this
   in the other (for a claim of no difference: of a difference). Those of a case are uncorrected unless it says
   otherwise; a case whose outcome *alone*, corrected over all cases of the family, is not its claim's verdict says so.
   `p = {EN_DASH}`: no test, mostly because a value that the cap on epochs cut off would flatter it.
-- *{verdicts.CONSISTENT}*, *{verdicts.INCONSISTENT}*: what answers is no training but the document's own numbers or
-  formulas, or published weights, computed again: they bear the claim out or they do not. *{verdicts.NOT_RUN}*: there is
+- *{verdicts.CONSISTENT}*, *{verdicts.INCONSISTENT}*: what answers is no training of ours but something computed again:
+  the document's own numbers, formulas or algorithm, published or initial weights, a simulation, or what chance alone
+  gives. It bears the claim out or it does not, and the section says by what. *{verdicts.NOT_RUN}*: there is
   no training; a table at the end of a document's part says what is needed. *{verdicts.NOT_TESTABLE}*: the document
   leaves out what a test needs.
+- *Implied*: a claim that the document does not state. It follows from what is stated, or would have to hold for that to
+  say what it is said to: a control that the document lacks, or whether its own tests agree. Such claims are marked and
+  counted apart; a verdict on one is none on the document's own words.
 - n counts independently seeded trainings; intervals are 95 % t-intervals over them: they tell how much the seed
   matters, not how much other test images would. Where the seeds do not vary at all, an exact permutation test takes the
   place of the t-test.
@@ -44,6 +48,8 @@ RULES = f"""## How to read this
   cross entropy; lambda a penalty's weight and eps the small number in its denominator; FID and IS the distance to real
   images and the score of generated ones (lower and higher is better); Z the additivity gap, 0 for a linear network;
   Dunnett's test compares the best of several with one control; K the patches kept, S the masks drawn, rho the mutation.
+- The papers' tables, signs and bold print were read off a text conversion of their PDFs, which may have lost cells;
+  where that matters, a section says so.
 - Chance: one training a cell, the best of many, and epochs chosen on the test split all favour whoever chooses. The
   sections say what that alone gives.
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from statistics import median
 
@@ -11,13 +10,14 @@ from regbench.reports.claims.answers import AT_LEAST, OPEN, UNIT_TEXTS, Answer, 
 from regbench.reports.claims.claims import Claim, Ledger
 from regbench.reports.claims.families import counted
 from regbench.reports.claims.markup import link
+from regbench.reports.claims.tallies import counted_claims, tally
 from regbench.reports.claims.verdicts import ROUNDING
 from regbench.reports.records import number
 
 #: the verdicts that a sentence names main claims by, in its order, and in which words
 NAMED = {word: word for word in verdicts.WORDS} | {
-    verdicts.CONSISTENT: "consistent with its own numbers",
-    verdicts.INCONSISTENT: "not borne out by its own numbers",
+    verdicts.CONSISTENT: "borne out when computed again",
+    verdicts.INCONSISTENT: "not borne out when computed again",
 }
 #: a finding of these is a calculation, too long for a sentence
 UNSAID = (verdicts.NOT_RUN, verdicts.NOT_TESTABLE, verdicts.CONSISTENT, verdicts.INCONSISTENT)
@@ -32,9 +32,8 @@ def takeaways(ledger: Ledger, answers: Mapping[str, Answer]) -> str:
 def takeaway(document: str, ledger: Ledger, answers: Mapping[str, Answer]) -> str:
     """The verdicts on a document, its main claims by verdict with what was measured, and the size of its effects."""
     claims = ledger.of(document)
-    words = Counter(answers[claim.id].word for claim in claims)
-    counts = listed([f"{words[word]} {word}" for word in verdicts.WORDS if words[word]])
-    parts = [f"**{ledger.documents[document].short}**: of {counted(len(claims), 'claim')} {counts}"]
+    counts = listed(tally(claims, answers, verdicts.WORDS))
+    parts = [f"**{ledger.documents[document].short}**: of {counted_claims(claims)} {counts}"]
     beside = {claim.control for claim in claims if claim.main}
     for word, said in NAMED.items():
         main = [claim for claim in claims if claim.main and claim.id not in beside and answers[claim.id].word == word]
@@ -64,7 +63,7 @@ def brief(answer: Answer) -> str:
 
 def _named(claim: Claim, ledger: Ledger, answers: Mapping[str, Answer]) -> str:
     """The claim's short name with its number, and what came of its control."""
-    parts = [brief(answers[claim.id])]
+    parts = ["implied" * claim.implied, brief(answers[claim.id])]
     if claim.control:
         control = ledger.find(claim.control)
         answer = answers[control.id]
