@@ -101,7 +101,9 @@ def test_the_handouts_claims_are_answered_by_its_rows(own):
 
 def test_the_best_strength_is_judged_with_the_choice_allowed_for(own):
     base = [0.60, 0.61, 0.62, 0.60, 0.61]
-    gains = entropy_factory.rows_of({0.0: base, 0.01: [v + 0.05 + 0.001 * i for i, v in enumerate(base)], 1.0: base})
+    worse = {strength: [v - 0.01 for v in base] for strength in (0.0001, 0.001, 0.1, 1.0, 10.0)}
+    better = [v + 0.05 + 0.001 * i for i, v in enumerate(base)]
+    gains = entropy_factory.rows_of({0.0: base, 0.01: better, **worse})
     found = answers(own, entropy_table1=gains)
     assert found["eg-t1-32-32"].word == verdicts.SUPPORTED and "lambda 0.01" in found["eg-t1-32-32"].details[0]
     assert found["eg-t1-32-32"].effects[0].printed == "+0.76 pp (n = 10)"
@@ -111,8 +113,25 @@ def test_the_best_strength_is_judged_with_the_choice_allowed_for(own):
     assert found["eg-t1-all"].family == found["eg-t1-32-32"].family
     assert found["eg-t1-32"].word == verdicts.NOT_RUN
     assert found["eg-t1-all"].word == verdicts.INCONCLUSIVE and "8 not run" in found["eg-t1-all"].found
-    nothing = entropy_factory.rows_of({0.0: base, 0.01: [v - 0.002 - 0.0001 * i for i, v in enumerate(base)]})
+    less = [v - 0.002 - 0.0001 * i for i, v in enumerate(base)]
+    nothing = entropy_factory.rows_of({0.0: base, 0.01: less, **worse})
     assert answers(own, entropy_table1=nothing)["eg-t1-32-32"].word == verdicts.CONTRADICTED
+    assert answers(own, entropy_table1=nothing)["eg-t1-all"].word == verdicts.CONTRADICTED
+
+
+@pytest.mark.parametrize("change", [0.05, 0.0, -0.002])
+def test_a_sweep_that_lacks_strengths_decides_nothing_about_the_best_of_them(own, change):
+    base = [0.60, 0.61, 0.62, 0.60, 0.61]
+    some = {strength: [v + change + 0.0001 * i for i, v in enumerate(base)] for strength in (0.0001, 0.01, 1.0, 10.0)}
+    whole = {**some, **{strength: [v - 0.02 for v in base] for strength in (0.001, 0.1)}}
+    decided = answers(own, entropy_table1=entropy_factory.rows_of({0.0: base, **whole}))["eg-t1-32-32"]
+    assert decided.word == {0.05: verdicts.SUPPORTED, 0.0: verdicts.SMALLER, -0.002: verdicts.CONTRADICTED}[change]
+    found = answers(own, entropy_table1=entropy_factory.rows_of({0.0: base, **some}))
+    assert found["eg-t1-32-32"].word == found["eg-t1-32-32"].effects[0].word == verdicts.INCONCLUSIVE
+    assert found["eg-t1-32-32"].why.endswith("; not run: lambda 0.001 and 0.1, one of which may be the best")
+    assert "Best of 4 strengths (lambda 0.001 and 0.1 not run), chosen" in found["eg-t1-32-32"].details[0]
+    assert found["eg-t1-all"].word == verdicts.INCONCLUSIVE
+    assert found["eg-t1-all"].details[0].endswith("(lambda 0.001 and 0.1 not run)")
 
 
 def test_gan_claims_are_those_of_the_gan_table(own):

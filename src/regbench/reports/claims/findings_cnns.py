@@ -54,14 +54,16 @@ def best_strength_gain(context: Context, dataset: str, placement: str, architect
     tests = [_gain_test(each, None) for each in found if each.chosen and each.records[GAIN].comparison]
     opposite = stats.holm([each.p_opposite for each in tests])
     place = [each.line.architecture for each in found if each.chosen].index(architecture)
-    word = verdicts.judge([test], choice.p_holm, opposite[place])
+    missing = result.line.missing
+    # The best of the paper's sweep may be a strength that was not run: neither a gain nor its size is decided then.
+    word = verdicts.INCONCLUSIVE if missing else verdicts.judge([test], choice.p_holm, opposite[place])
     groups, theirs = [result.line.baseline, *result.line.choices.values()], result.records[GAINS["paper"]]
     text = bare(record.mean, "pp", True) + interval_text(record.low, record.high, "pp") + " pp"
     claimed = f"; the paper's {amount(test.claimed, 'pp', True)}" if printed else ""
     family = _family(dataset, placement, budget, found, opposite)
     details = (
-        f"Best of {len(result.line.choices)} strengths, chosen on held-out images: lambda {choice.name}; gain {text}"
-        f"{claimed}.",
+        f"Best of {len(result.line.choices)} strengths{_not_run(missing)}, chosen on held-out images: lambda "
+        f"{choice.name}; gain {text}{claimed}.",
         f"By the paper's protocol (best on the test split): lambda {result.chosen['paper'].name}, "
         f"{amount(theirs.mean, 'pp', True)}, uncorrected {both_ways(theirs.p, _other(theirs.p))}.",
     )
@@ -69,7 +71,8 @@ def best_strength_gain(context: Context, dataset: str, placement: str, architect
         word,
         text,
         f"Dunnett's test of the chosen of {len(result.line.choices)} strengths uncorrected {p_text(choice.p)}; "
-        f"{both_ways(choice.p_holm, opposite[place])} ({family.text}){_short(word, test, 'pp')}",
+        f"{both_ways(choice.p_holm, opposite[place])} ({family.text}){_short(word, test, 'pp')}"
+        + (f"; not run: lambda {listed(missing)}, one of which may be the best" if missing else ""),
         runs_text([test.n], budget, [row for group in groups for row in group.done]),
         details,
         _null_text(_null_results(context.evidence, dataset, budget), architecture),
@@ -89,10 +92,12 @@ def every_line_gains(context: Context, dataset: str, placement: str) -> Answer:
     low = sum(each.chosen["held-out"].p_holm is not None and each.chosen["held-out"].p_holm < ALPHA for each in done)
     tests = [_gain_test(each, None) for each in done]
     p = [each.chosen["held-out"].p_holm for each in done]
-    opposite = verdicts.claim_p(tests)[1]
-    complete = len(done) == len(ARCHITECTURES)
+    # Of a sweep that is not complete the best may be missing: it speaks neither for the claim nor against it.
+    whole = [test for each, test in zip(done, tests, strict=True) if not each.line.missing]
+    opposite = verdicts.claim_p(whole)[1]
+    complete = len(whole) == len(ARCHITECTURES)
     together = None if None in p else max(p)
-    word = verdicts.judge(tests, together, opposite, complete)
+    word = verdicts.judge(whole or tests, together, opposite, complete)
     family = _family(dataset, placement, budget, found, [each.p_opposite for each in tests])
     missing = [each.line.architecture for each in found if each not in done]
     gains = [each.records[GAIN].mean for each in done]
@@ -103,7 +108,10 @@ def every_line_gains(context: Context, dataset: str, placement: str) -> Answer:
         f"every architecture must gain, allowing for the best of its strengths: {both_ways(together, opposite)} "
         f"({family.text})" + (f"; not run: {listed(missing)}" if missing else ""),
         runs_text([test.n for test in tests], budget, [row for row in rows if placement_of(row) == placement]),
-        tuple(f"{each.line.architecture}: {amount(each.records[GAIN].mean, 'pp', True)}" for each in done),
+        tuple(
+            f"{each.line.architecture}: {amount(each.records[GAIN].mean, 'pp', True)}{_not_run(each.line.missing)}"
+            for each in done
+        ),
         _null_text(_null_results(context.evidence, dataset, budget), None),
         experiments=(EXPERIMENT,),
         budget=budget,
@@ -124,10 +132,11 @@ def no_line_gains(context: Context, dataset: str, placement: str, either_way: bo
     # Of a network of one block the first convolution is all of them: it belongs to the other placement.
     wanted = [each.line for each in found if placement == "first" or each.line.depth > 1]
     missing = [line.architecture for line in wanted if line not in [each.line for each in done]]
-    word = verdicts.judge(tests, p, opposite, not missing)
+    word = verdicts.judge(tests, p, opposite, not missing and not any(each.line.missing for each in done))
     parts = [
         f"{each.line.architecture} {amount(each.records[GAIN].mean, 'pp', True)}"
         + interval_text(each.records[GAIN].low, each.records[GAIN].high, "pp")
+        + _not_run(each.line.missing)
         for each in done
     ]
     return Answer(
@@ -161,6 +170,11 @@ def _gain_test(result: Result, claimed: float | None) -> verdicts.Test:
     """The gain's interval and spread; its p in the claimed direction is Dunnett's, which allows for the choice."""
     found, p = result.records[GAIN].comparison, result.records[GAIN].p
     return verdicts.Test(found, "greater", result.chosen["held-out"].p, _other(p), claimed)
+
+
+def _not_run(missing: Sequence[str]) -> str:
+    """The strengths that a line lacks."""
+    return f" (lambda {listed(missing)} not run)" if missing else ""
 
 
 def _other(p: float | None) -> float | None:

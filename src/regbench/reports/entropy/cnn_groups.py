@@ -11,6 +11,7 @@ from regbench.reports.methods import dataset_of
 
 ARCHITECTURES = tuple(str([width] * depth) for depth in (1, 2, 3) for width in (32, 64, 128))
 PLACEMENTS = {"first": "penalty on the first convolution", "convolutions": "penalty on all convolutions"}
+STRENGTHS = ("0.0001", "0.001", "0.01", "0.1", "1", "10")  # the paper's, as choices are named
 NULL = "null control"
 SEEDS_APART = 100  # null group k has the seeds 100 k + s: the experiment's seed_offset
 
@@ -30,6 +31,11 @@ class Line:
     @property
     def depth(self) -> int:
         return self.architecture.count(",") + 1
+
+    @property
+    def missing(self) -> list[str]:
+        """The paper's strengths that were not run: the best of its sweep may be among them."""
+        return [strength for strength in STRENGTHS if strength not in self.choices]
 
     @property
     def groups(self) -> list[Group]:
