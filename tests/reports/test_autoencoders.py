@@ -136,6 +136,9 @@ def test_signs_are_those_of_welch_tests_and_mirror_each_other():
             expected = "0" if test.pvalue >= 0.01 else "+" if test.statistic > 0 else MINUS
             assert cells[a][b][0] == expected
     assert cells[2][0][0] == "+" and cells[0][2][0] == MINUS and cells[0][1][0] == "0"
+    agree = sum(cells[a][b][0] == cells[a][b][2] for a in range(3) for b in range(3) if a != b)
+    counted = f"{agree} of 6 printed cells, read without the "
+    assert 0 < agree < 6 and f"paper in {counted}column of 10; {counted}diagonal." in table.notes[0]
 
 
 def test_stops_without_any_spread_differ_where_their_means_do():

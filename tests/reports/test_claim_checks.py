@@ -202,6 +202,22 @@ def test_grids_of_signs():
     assert check_signs.signs_inverse(ENTROPY, "3b", "4b").word == BAD
 
 
+def test_a_grid_that_lacks_its_diagonal_or_its_last_column_is_read_both_ways():
+    both = check_signs.signs_agree(ENTROPY, "3b").found
+    assert "read without the column of 10: 9 of its pairs of strengths contradict themselves (0 and 0; " in both
+    assert "read without the diagonal: 6 of its pairs of strengths contradict themselves (0.01 and 0.1; " in both
+    assert "read" not in check_signs.signs_agree(ENTROPY, "4b").found
+    found = check_signs.signs_inverse(ENTROPY, "3b", "4b").found
+    assert found.startswith(
+        "3b read without the column of 10: 27 of 36 signs are inverse; 3b read without the diagonal"
+    )
+    lost = PaperSigns("a", "MNIST", "MSE", 80, 0.01, 10, (0.0, 0.1), (0.0,), (("-",), ("+",)), "printed")
+    grids = PaperNumbers("made up", [], {"a": lost, "b": signs("b", ((" ", "+"), ("-", " ")))})
+    # As its header has it, a sample is lower than itself; with the diagonal put back, it is consistent.
+    assert check_signs.signs_agree(grids, "a").word == check_signs.signs_inverse(grids, "a", "b").word == GOOD
+    assert lost.readings()["read without the diagonal"].cells == ((" ", "-"), ("+", " "))
+
+
 def test_the_completed_convolution_convolves_and_has_the_determinant_of_its_corner():
     kernel, image = (
         np.array([[2.0, 1], [4, 3], [-2, 1]]),

@@ -6,7 +6,7 @@ A paper may also print whether one strength differs significantly from another: 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -74,6 +74,18 @@ class PaperSigns:
         both = sorted(set(self.strengths) & set(self.columns))
         pairs = ((a, b) for a in both for b in both if a <= b)
         return tuple((a, b) for a, b in pairs if self.sign(b, a) != MIRRORED[self.sign(a, b)])
+
+    def readings(self) -> dict[str, PaperSigns]:
+        """The grid as its header has it, and where it is one column short also as one without its empty diagonal.
+
+        A text conversion may have lost either the last column or the diagonal; by name what the grid then lacks.
+        """
+        lacking = [strength for strength in self.strengths if strength not in self.columns]
+        if len(lacking) != 1:
+            return {"": self}
+        rows = [(*row[:place], " ", *row[place:]) for place, row in enumerate(self.cells)]
+        whole = replace(self, columns=self.strengths, cells=tuple(rows))
+        return {f"read without the column of {lacking[0]:g}": self, "read without the diagonal": whole}
 
 
 class PaperNumbers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 from regbench.reports.claims.answers import Answer, listed
 from regbench.reports.claims.check_answers import checked
@@ -10,22 +11,30 @@ from regbench.reports.paper import MIRRORED, PaperNumbers
 
 
 def signs_agree(paper: PaperNumbers, figure: str) -> Answer:
-    """Does the grid of signs contradict itself: is "+" the mirror of "-" everywhere, and the diagonal empty?"""
-    signs = paper.signs(figure)
-    wrong = signs.contradictions()
-    return checked(not wrong, f"{len(wrong)} of its pairs of strengths contradict themselves{_pairs(wrong)}")
+    """Does the grid of signs contradict itself: is "+" the mirror of "-" everywhere, and the diagonal empty?
+
+    Of a grid that can be read in two ways, it does where both readings do.
+    """
+    wrong = {name: grid.contradictions() for name, grid in paper.signs(figure).readings().items()}
+    parts = [
+        _named(name, f"{len(pairs)} of its pairs of strengths contradict themselves{_pairs(pairs)}")
+        for name, pairs in wrong.items()
+    ]
+    return checked(not all(wrong.values()), "; ".join(parts))
 
 
 def signs_inverse(paper: PaperNumbers, figure: str, other: str) -> Answer:
-    """Does each sign of one grid stand with the opposite sign in the other?"""
+    """Does each sign of one grid stand with the opposite sign in the other, in some reading of both?"""
     ours, theirs = paper.signs(figure), paper.signs(other)
-    shared = [(a, b) for a in ours.strengths for b in ours.columns if a != b and theirs.sign(a, b) is not None]
-    same = sum(theirs.sign(a, b) == MIRRORED[ours.sign(a, b)] for a, b in shared)
-    return checked(
-        same == len(shared),
-        f"{same} of {len(shared)} signs are inverse; Figure {figure} is of width {ours.width}, Figure {other} of "
-        f"{theirs.width}",
-    )
+    parts, good = [], False
+    for (name, grid), (other_name, against) in product(ours.readings().items(), theirs.readings().items()):
+        shared = [(a, b) for a in grid.strengths for b in grid.columns if a != b and against.sign(a, b) is not None]
+        same = sum(against.sign(a, b) == MIRRORED[grid.sign(a, b)] for a, b in shared)
+        good = good or same == len(shared)
+        named = _named(name and f"{figure} {name}", "") + _named(other_name and f"{other} {other_name}", "")
+        parts.append(f"{named}{same} of {len(shared)} signs are inverse")
+    widths = f"Figure {figure} is of width {ours.width}, Figure {other} of {theirs.width}"
+    return checked(good, "; ".join([*parts, widths]))
 
 
 def signs_below(paper: PaperNumbers, figures: Sequence[str]) -> Answer:
@@ -45,6 +54,11 @@ def widths_on_grid(paper: PaperNumbers, figures: Sequence[str], first: int, last
     widths = {figure: paper.signs(figure).width for figure in figures}
     off = [f"{figure}: {width}" for figure, width in widths.items() if width not in grid]
     return checked(not off, f"off the grid {first}, {first + step}, ..., {last}: {listed(off) if off else 'none'}")
+
+
+def _named(reading: str, text: str) -> str:
+    """The text of a reading with its name, where there is more than one."""
+    return f"{reading}: {text}" if reading else text
 
 
 def _pairs(pairs: Sequence[tuple[float, float]]) -> str:
