@@ -7,6 +7,7 @@ from regbench.reports.claims import verdicts
 from regbench.reports.claims.finding import Context
 from regbench.reports.claims.findings_autoencoders import penalty_has_gradient, stops_by
 from regbench.reports.claims.findings_gan import gan_claim, gan_stability
+from regbench.reports.claims.findings_gan_sign import gan_other_sign
 from regbench.reports.claims.findings_maps import entropy_map_positions, entropy_map_untrained, entropy_map_value
 from regbench.reports.claims.findings_masks import masks_counted, patches_ranked_by_noise
 from regbench.reports.claims.ledger import answer_all
@@ -170,6 +171,31 @@ def test_gan_claims_print_both_sides_both_p_values_and_how_many_collapsed(own):
     assert (found.family.claimed, found.family.opposite) == (6, 6)  # of one epoch no speed can be told
     score = gan_claim(context(papers, "adaptive_dropout_gan", gan_table1=rows), "mnist", "AGNN-ADR is the best in IS")
     assert "5.88 \N{PLUS-MINUS SIGN} 0.13 IS and 7.90 " in score.details[0] and "9.50 IS." in score.details[3]
+
+
+def test_the_other_sign_of_the_rates_update_stands_beside_what_the_printed_one_contradicts(own):
+    ledger, papers = own
+    rows = gan_rows([30.0, 31.0, 32.0, 30.5, 32.5], classes=1.0, rates=[0.9])
+    other = gan_factory.rows_of({"Minimised losses, descended": [9.0, 10.2, 11.1, 9.1, 11.0]}, rates=[0.01])
+    found = gan_other_sign(context(papers, "adaptive_dropout_gan", gan_table1=[*rows, *other]), "mnist")
+    assert found.word == verdicts.SUPPORTED and found.found.endswith(" FID; 0 of 5 collapsed")
+    assert found.details[0].startswith(
+        "MNIST: Minimised losses, descended against DCGAN: 10.08 FID and 11.00 FID; diff"
+    )
+    assert found.details[-2].endswith("opposite; not part of the claim.") and "AGNN-ADR: 10.08" in found.details[-2]
+    rates = "Dropout rate after the last epoch: AGNN-ADR 0.900; Minimised losses, descended 0.010."
+    assert found.details[-1] == rates
+    few = gan_other_sign(context(papers, "adaptive_dropout_gan", gan_table1=[*rows, *other[:3]]), "mnist")
+    assert few.word == verdicts.INCONCLUSIVE and "; 3 of the 5 seeds that a verdict needs; smallest" in few.why
+    without = context(papers, "adaptive_dropout_gan", gan_table1=rows)
+    assert gan_other_sign(without, "mnist").word == verdicts.NOT_RUN
+    printed = gan_claim(without, "mnist", "AGNN-ADR is the best in FID")
+    assert "Dropout rate after the last epoch: AGNN-ADR 0.900." in printed.details
+    contradicted = {claim.id for claim in ledger.claims if claim.control == "gan-other-sign-mnist"}
+    names = ("fid-mnist", "is-mnist", "faster-mnist", "adaptation-mnist", "stability")
+    assert contradicted == {f"gan-{name}" for name in names}
+    trained = [claim for claim in ledger.of("adaptive_dropout_gan") if claim.kind == "finding"]
+    assert all("cap of 0.9" in claim.note for claim in trained if claim.id != "gan-other-sign-mnist")
 
 
 def test_epochs_of_gans_that_never_reach_the_level_are_said_to_be_cut_off(own):

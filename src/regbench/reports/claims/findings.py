@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from regbench.reports.claims import findings_autoencoders, findings_cnns, findings_gan, findings_maps, findings_masks
+from regbench.reports.claims import (
+    findings_autoencoders,
+    findings_cnns,
+    findings_gan,
+    findings_gan_sign,
+    findings_maps,
+    findings_masks,
+)
 from regbench.reports.claims.finding import Finding
 
 FINDINGS: dict[str, Finding] = {
@@ -20,5 +27,6 @@ FINDINGS: dict[str, Finding] = {
         Finding(findings_masks.masks_counted, findings_masks.EXPERIMENT),
         Finding(findings_gan.gan_claim, findings_gan.EXPERIMENT),
         Finding(findings_gan.gan_stability, findings_gan.EXPERIMENT),
+        Finding(findings_gan_sign.gan_other_sign, findings_gan_sign.EXPERIMENT),
     )
 }

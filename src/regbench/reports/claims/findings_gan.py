@@ -27,9 +27,9 @@ from regbench.reports.claims.rows import Evidence
 from regbench.reports.entropy.cnn_gains import ALPHA
 from regbench.reports.gan.claims import CLAIMS, SPEED, Tested, absolute, outcome, tested
 from regbench.reports.gan.claims import verdicts as gan_verdicts
-from regbench.reports.gan.methods import AGNN, BASELINES, FIXED, GanMethod
+from regbench.reports.gan.methods import AGNN, BASELINES, DESCENDED, FIXED, GanMethod
 from regbench.reports.gan.methods import DATASETS as GAN_DATASETS
-from regbench.reports.gan.readings import has_collapsed, has_diverged
+from regbench.reports.gan.readings import final_rate, has_collapsed, has_diverged
 from regbench.reports.gan.sections import Section, gan_sections
 from regbench.reports.gan.stability import collapsed, diverged
 from regbench.reports.records import cell
@@ -44,7 +44,7 @@ def gan_claim(context: Context, dataset: str, claim: str) -> Answer:
     """The GAN table's own verdict on one of its claims (see gan_claims.py for its tests)."""
     if claim not in CLAIMS:
         raise UserError(f"claim={claim!r}: allowed are {', '.join(CLAIMS)}")
-    section = _gan_section(context, dataset)
+    section = gan_section(context, dataset)
     if section is None:
         return not_run(f"no row of {GAN_DATASETS[dataset]}", [EXPERIMENT])
     found = tested(section, (*BASELINES, FIXED))
@@ -68,7 +68,7 @@ def gan_claim(context: Context, dataset: str, claim: str) -> Answer:
     ]
     family = _family(section, found)
     details = [_comparison(section, metric, other, pair, verdict.word) for other, pair in done.items()]
-    details += [_sound(section, metric, (AGNN, *others))]
+    details += [_sound(section, metric, (AGNN, *others)), rates_line(section)]
     details += _gan_printed(context, section, metric, column, others)
     return Answer(
         verdict.word,
@@ -85,7 +85,7 @@ def gan_claim(context: Context, dataset: str, claim: str) -> Answer:
 
 def gan_stability(context: Context, dataset: str) -> Answer:
     """Do fewer trainings of AGNN-ADR than of the baselines fail, diverge or collapse? By Fisher's exact test."""
-    section = _gan_section(context, dataset)
+    section = gan_section(context, dataset)
     ours = section.group(AGNN) if section else None
     theirs = [group for method in BASELINES if section and (group := section.group(method))]
     if not ours or not theirs:
@@ -102,13 +102,13 @@ def gan_stability(context: Context, dataset: str) -> Answer:
         f"unstable: {counts[0][0]} of {counts[0][1]} of AGNN-ADR, {counts[1][0]} of {counts[1][1]} of the baselines",
         f"failed, diverged or collapsed; Fisher's exact test, one-sided and uncorrected, {both_ways(p, opposite)}",
         runs_text([counts[0][1]], section.budget, rows),
-        (_sound(section, SPEED, (AGNN, *BASELINES)),),
+        (_sound(section, SPEED, (AGNN, *BASELINES)), rates_line(section)),
         experiments=(EXPERIMENT,),
         budget=section.budget,
     )
 
 
-def _gan_section(context: Context, dataset: str) -> Section | None:
+def gan_section(context: Context, dataset: str) -> Section | None:
     """The fullest budget's trainings of a data set."""
     return next((section for section in _gan_sections(context.evidence) if section.dataset == dataset), None)
 
@@ -168,6 +168,18 @@ def _sound(section: Section, metric: str, methods: Sequence[GanMethod]) -> str:
     floor = None if metric == SPEED else section.floor(metric)
     unit = GAN_UNITS[metric][1]
     return "; ".join(parts) + ("." if floor is None else f". Real images score {bare(floor, unit)} {unit}.")
+
+
+def rates_line(section: Section) -> str:
+    """Where the rate of each method that has one ends."""
+    parts = []
+    for method in (AGNN, DESCENDED, FIXED):
+        group = section.group(method)
+        rates = [rate for row in group.done if (rate := final_rate(row)) is not None] if group else []
+        if rates:
+            low, high = (bare(end(rates), "ratio") for end in (min, max))
+            parts.append(f"{method.label} {low if low == high else f'{low} to {high}'}")
+    return f"Dropout rate after the last epoch: {'; '.join(parts)}." if parts else "No dropout rate was measured."
 
 
 def _family(section: Section, found: Mapping[tuple[GanMethod, str], Tested]) -> Family:

@@ -36,11 +36,12 @@ WGAN_GP = GanMethod("WGAN-GP", "wgan_gp", "none", paper_row="WGAN-GP")
 SNGAN = GanMethod("SNGAN", "sngan", "none", paper_row="SNGAN")
 AGNN = GanMethod("AGNN-ADR", "dcgan", ADAPTIVE, paper_row="AGNN-ADR")
 FIXED = GanMethod("Rate fixed at 0.5", "dcgan", ADAPTIVE, (("rule", "fixed"),))
+DESCENDED = GanMethod("Minimised losses, descended", "dcgan", ADAPTIVE, (("rule", "descend"),))
 BASELINES = (DCGAN, WGAN_GP, SNGAN)
 PAPER_METHODS = (*BASELINES, AGNN)
 CONTROLS = (
     FIXED,
-    GanMethod("Minimised losses, descended", "dcgan", ADAPTIVE, (("rule", "descend"),)),
+    DESCENDED,
     GanMethod("Minimised losses, ascended", "dcgan", ADAPTIVE, (("rule", "ascend"),)),
     GanMethod("One rate a layer", "dcgan", ADAPTIVE, (("shared", False),)),
     GanMethod("Score-function estimator", "dcgan", ADAPTIVE, (("estimator", "score"),)),
