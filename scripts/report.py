@@ -87,8 +87,7 @@ def report(
     """
     ledger, papers = load_claims(ROOT / "results")
     check_claims(ledger, cells)
-    rows = {experiment: found[experiment] for experiment in ledger.experiments}
-    return write_report(ledger, papers, rows, results, folder, pictures)
+    return write_report(ledger, papers, found, results, folder, pictures)
 
 
 def check_claims(ledger: Ledger, cells: Mapping[str, list[Cell]]) -> None:

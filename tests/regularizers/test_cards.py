@@ -35,3 +35,16 @@ def test_the_evidence_of_a_card_is_a_table_and_a_claim(module):
     claims = re.findall(r"results/REPORT\.md#([\w-]+)", evidence)
     known = {claim["id"] for claim in yaml.safe_load((ROOT / "results" / "claims.yaml").read_text())["claims"]}
     assert claims and set(claims) <= known
+
+
+@pytest.mark.parametrize(
+    ("name", "claims"),
+    [
+        ("norms", {"lin-l1", "lin-l2"}),
+        ("pb_edropout", {"pb-full-cifar10", "pb-energy-selects"}),
+        ("entropy", {"eg-stop-is-entropy", "eg-gradient-amplified", "eg-t1-all", "eg-t2-run", "eg-t3-run"}),
+        ("adaptive_dropout", {"gan-fid-mnist", "gan-other-sign-mnist"}),
+    ],
+)
+def test_a_card_names_the_claims_on_its_own_method(name, claims):
+    assert claims <= set(re.findall(r"REPORT\.md#([\w-]+)", card(f"regbench.regularizers.{name}")))

@@ -4,6 +4,7 @@ import pytest
 
 from regbench.errors import UserError
 from regbench.reports.claims import verdicts
+from regbench.reports.claims.answers import eps_text
 from regbench.reports.claims.finding import Context
 from regbench.reports.claims.findings_autoencoders import penalty_has_gradient, stops_by
 from regbench.reports.claims.findings_gan import gan_claim, gan_stability
@@ -11,7 +12,7 @@ from regbench.reports.claims.findings_gan_sign import gan_other_sign
 from regbench.reports.claims.findings_maps import entropy_map_positions, entropy_map_untrained, entropy_map_value
 from regbench.reports.claims.findings_masks import masks_counted, patches_ranked_by_noise
 from regbench.reports.claims.ledger import answer_all
-from regbench.reports.claims.report import load_claims
+from regbench.reports.claims.report import load_claims, report_text
 from regbench.reports.claims.rows import Evidence
 
 from . import entropy_factory, gan_factory, handout_factory, linearity_factory
@@ -100,6 +101,22 @@ def test_the_handouts_claims_are_answered_by_its_rows(own):
     assert "epochs" in found["ho-batchnorm-speed"].found
 
 
+def test_a_case_whose_reference_leaves_less_than_an_epoch_to_gain_is_said_to_be_saturated(own):
+    def rows(first):
+        """The level is reached in the first epoch where the held-out accuracy starts high."""
+        return [
+            handout_factory.handout_row(name, seed, heldout=[first, first + 0.01, 0.99], dataset=dataset)
+            for name in ("none", "batchnorm")
+            for dataset in ("digits", "mnist", "cifar10")
+            for seed in range(5)
+        ]
+
+    details = answers(own, handout=rows(0.98))["ho-batchnorm-speed"].details
+    said = "saturated: the reference has 1.0 epochs where 1.0 epochs is the least there can be; no more than 0.0 epochs"
+    assert [said in detail for detail in details] == [True] * 3
+    assert "saturated" not in "".join(answers(own, handout=rows(0.1))["ho-batchnorm-speed"].details)
+
+
 def test_the_best_strength_is_judged_with_the_choice_allowed_for(own):
     base = [0.60, 0.61, 0.62, 0.60, 0.61]
     worse = {strength: [v - 0.01 for v in base] for strength in (0.0001, 0.001, 0.1, 1.0, 10.0)}
@@ -118,6 +135,18 @@ def test_the_best_strength_is_judged_with_the_choice_allowed_for(own):
     nothing = entropy_factory.rows_of({0.0: base, 0.01: less, **worse})
     assert answers(own, entropy_table1=nothing)["eg-t1-32-32"].word == verdicts.CONTRADICTED
     assert answers(own, entropy_table1=nothing)["eg-t1-all"].word == verdicts.CONTRADICTED
+
+
+def test_the_run_line_of_an_entropy_claim_says_eps(own):
+    ledger, papers = own
+    base = {0.0: [0.60, 0.61, 0.62], 0.01: [0.60, 0.61, 0.63]}
+    rows = {"entropy-table1": entropy_factory.rows_of(base, eps=1e-5)}
+    found = answer_all(ledger, Evidence(rows), papers, RESULTS)
+    assert found["eg-t1-32-32"].settings == found["eg-t1-all"].settings == "eps 1e-5"
+    page = report_text(ledger, found, papers, rows)
+    assert "- Run: n = 3, quick, cpu, eps 1e-5 ([table](tables/entropy-table1.md)" in page
+    form = {"regularizer": {"method": {"form": "log", "eps": 0.1}}}
+    assert eps_text([{"config": form}, {"config": {"regularizer": {"name": "none"}}}]) == ""
 
 
 @pytest.mark.parametrize("change", [0.05, 0.0, -0.002])

@@ -12,6 +12,8 @@ from regbench.experiments import cells, sweeps
 from regbench.paths import ROOT
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import AT_LEAST, OPEN
+from regbench.reports.claims.comparisons import measure_comparison
+from regbench.reports.claims.families import Family
 from regbench.reports.claims.ledger import _bound, answer_all
 from regbench.reports.claims.loading import check_cells, load_ledger
 from regbench.reports.claims.paper_effects import paper_effect
@@ -24,6 +26,7 @@ from regbench.reports.tables import MINUS
 
 from .claims_factory import ACCURACIES, LEDGER, RESULTS, golden_rows, ledger_at
 from .factory import make_row
+from .large_factory import large_row
 from .rows import failed
 
 DOCUMENTS = (
@@ -288,6 +291,23 @@ def test_the_sides_of_a_paired_case_are_of_the_seeds_that_both_have(tmp_path):
     assert answers(tmp_path, more)["better"].details == answers(tmp_path, golden_rows())["better"].details
     apart = changed("    direction: greater\n", "    direction: greater\n    paired: false\n")
     assert "90." in answers(tmp_path, more, apart)["better"].details[0]  # 5 of 98.1 % and one of 50 %
+
+
+def test_a_case_that_is_not_measured_is_named_by_what_tells_it_from_the_others(tmp_path, own):
+    ledger, papers = own
+    claim = ledger.find("eg-t2-run")
+    rows = [large_row(strength, 0, [0.5]) for strength in (0.0, 0.001)]
+    missing = measure_comparison(claim, ledger, Evidence({"entropy-table2": rows}), papers, "quick").missing
+    assert len(set(missing)) == len(missing) > 1
+    assert (
+        "Imagenette, resnet50, dropout 0.5: entropy penalty at the first convolution, lambda 0.001 not run" in missing
+    )
+
+
+def test_a_family_without_any_p_value_says_so():
+    family = Family("one", "quick", "table1", "claim", "one a claim", 0, 2)
+    assert family.text == "[no claim with a p-value: one](#holm-one-quick)"
+    assert family.opposite_text == "[Holm over 2 claims: one](#holm-one-quick)"
 
 
 def test_the_effect_of_a_factor_says_what_it_is_here(own):

@@ -204,6 +204,14 @@ def test_holm_families_are_named_with_their_claims_and_linked_from_each_section(
     assert "uncorrected over claims: [partly](#partly)." in families_text(ledger, alone)
 
 
+def test_trainings_that_no_claim_rests_on_are_listed_among_what_was_run(frozen):
+    ledger, papers, rows, answers = frozen
+    more = {**rows, "sensitivity": rows["table1"][:4]}
+    table = report_text(ledger, answers, papers, more).split("## What was run\n", 1)[1].split("\n## ", 1)[0]
+    assert "| sensitivity | 4 (quick) | " in table and "[table](tables/sensitivity.md)" in table
+    assert "sensitivity" not in report_text(ledger, answers, papers, rows)
+
+
 def test_a_difference_of_printed_numbers_names_both_and_their_places(frozen):
     ledger, papers, rows, answers = frozen
     better = section(report_text(ledger, answers, papers, rows), "better")

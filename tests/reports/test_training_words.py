@@ -2,7 +2,7 @@
 
 import pytest
 
-from regbench.reports.entropy.training_words import training_words
+from regbench.reports.entropy.training_words import loss_words, training_words
 
 from .large_factory import large_row, unet_row
 
@@ -63,3 +63,11 @@ def test_processes_are_said_where_more_than_one_trained():
     assert "Processes at one training: 1 or 4." in training_words([trained(), trained(processes=4)])
     assert "Processes at one training: 2." in training_words([trained(processes=2)])
     assert "Processes" not in training_words([trained(), trained(processes=1)])
+
+
+def test_an_eps_that_is_not_below_the_papers_is_a_deviation():
+    method = {"form": "reciprocal", "eps": 0.001}
+    row = {"config": {"regularizer": {"method": method}}}
+    assert loss_words([row]) == "The loss: form reciprocal, eps 0.001 (a deviation: the paper's is below 0.001)."
+    row["config"]["regularizer"]["method"] = method | {"eps": 1e-7}
+    assert loss_words([row]) == "The loss: form reciprocal, eps 1e-07."

@@ -14,7 +14,8 @@ Deviations
     The penalty is added to the loss, as the essay says. With Adam this is not the same as weight decay in its
     decoupled form (AdamW).
 Evidence
-    results/tables/linearity.md; results/REPORT.md#lin-dropout has L1 and L2 beside dropout.
+    results/tables/linearity.md; results/REPORT.md#lin-l1, results/REPORT.md#lin-l2, beside
+    results/REPORT.md#lin-dropout.
 """
 
 import torch

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.families import Family
+from regbench.reports.entropy.autoencoders import short
 from regbench.reports.records import DECIMALS, number, p_text
 from regbench.reports.settings import devices
 from regbench.reports.tables import EN_DASH, MINUS
@@ -54,9 +55,10 @@ class Effect:
 class Answer:
     """The verdict on a claim, in `found` what came out in a few words, in `why` the rule that gave the verdict.
 
-    `runs` says n, budget and device; `details` are lines of the claim's section, `chance` says what chance alone
-    gives, `experiments` name the rows, `budget` is theirs. `family` says over what its p-values are corrected; without
-    one they are not. `needed` says of a claim that was not run what would answer it.
+    `runs` says n, budget and device, `settings` what else of the trainings the paper leaves open; `details` are lines
+    of the claim's section, `chance` says what chance alone gives, `experiments` name the rows, `budget` is theirs.
+    `family` says over what its p-values are corrected; without one they are not. `needed` says of a claim that was not
+    run what would answer it.
     """
 
     word: str
@@ -70,6 +72,7 @@ class Answer:
     budget: str = ""
     family: Family | None = None
     needed: str = ""
+    settings: str = ""
 
 
 def not_run(why: str, experiments: Sequence[str] = (), needed: str = "") -> Answer:
@@ -114,6 +117,13 @@ def runs_text(counts: Sequence[int], budget: str, rows: Sequence[dict]) -> str:
     low, high = min(counts), max(counts)
     n = f"n = {low}" if low == high else f"n = {low} to {high}"
     return f"{n}, {budget}, {' and '.join(devices(rows, 'device'))}"
+
+
+def eps_text(rows: Sequence[dict]) -> str:
+    """`eps 1e-7` of the reciprocal penalties, and of the constants in their place, among these rows; else empty."""
+    methods = [row["config"]["regularizer"]["method"] for row in rows if row["config"]["regularizer"].get("method")]
+    found = sorted({method["eps"] for method in methods if "eps" in method and method.get("form") != "log"})
+    return f"eps {' and '.join(map(short, found))}" if found else ""
 
 
 def listed(parts: Sequence[str]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from regbench.reports.claims import verdicts
+from regbench.reports.claims.answers import amount
 from regbench.reports.claims.claims import NAMES, Case, Claim, Ledger, Method
 from regbench.reports.claims.paper_effects import TIMES, PaperEffect, paper_effect
 from regbench.reports.claims.readings import READINGS, Reading
@@ -22,7 +23,7 @@ def measure_comparison(
     found, missing, gaps = [], [], []
     for case in ledger.cases(claim):
         groups = [_group(claim, case, method, evidence, budget) for method in (case.method, case.reference)]
-        lacking = _lacking(case, groups)
+        lacking = _lacking(claim, case, groups)
         if lacking:
             missing.append(lacking)
             continue
@@ -38,10 +39,14 @@ def measure_comparison(
 
 def case_label(claim: Claim, case: Case) -> str:
     """`CIFAR-10, model.width 180: PB-EDropout-Full against Baseline`."""
+    return f"{case_place(claim, case)}: {case.method.label} against {case.reference.label}"
+
+
+def case_place(claim: Claim, case: Case) -> str:
+    """`CIFAR-10, model.width 180`: the data set and what else tells the cases of a claim apart."""
     own = set(claim.answer.get("each", {}))
     settings = [_setting(key, value) for key, value in case.settings if key in own]
-    name = NAMES.get(case.dataset, case.dataset)
-    return f"{', '.join([name, *settings])}: {case.method.label} against {case.reference.label}"
+    return ", ".join([NAMES.get(case.dataset, case.dataset), *settings])
 
 
 def _setting(key: str, value: object) -> str:
@@ -56,9 +61,9 @@ def _group(claim: Claim, case: Case, method: Method, evidence: Evidence, budget:
     return evidence.group(claim.answer["experiment"], {**selector, "budget": budget}, name)
 
 
-def _lacking(case: Case, groups: list[Group | None]) -> str:
+def _lacking(claim: Claim, case: Case, groups: list[Group | None]) -> str:
     """Why a case cannot be measured; empty where it can."""
-    name = NAMES.get(case.dataset, case.dataset)
+    name = case_place(claim, case)
     for method, group in zip((case.method, case.reference), groups, strict=True):
         if group is None:
             return f"{name}: {method.label} not run"
@@ -79,16 +84,29 @@ def _measure(claim: Claim, case: Case, groups: list[Group], papers: Mapping[str,
     printed = paper_effect(claim, case, reading.difference, papers)
     test = _test(claim, ours, theirs, _claimed(printed, theirs, answer["direction"]))
     bounds = tuple(_any_bound(claim, reading, group) for group in groups)
+    sides = _sides(claim, ours, theirs)
     return Measured(
         label,
         reading.difference,
         verdicts.bounded(test, *bounds),
-        _sides(claim, ours, theirs),
+        sides,
         tuple(row for group in groups for row in group.done),
         reading.unit,
         bounds,
         printed.text(test.claimed, reading.difference) if printed else "",
         printed.source(test.claimed, reading.difference) if printed else "",
+        saturated=_saturated(reading, sides[1], answer["direction"]),
+    )
+
+
+def _saturated(reading: Reading, theirs: Sequence[float], direction: str) -> str:
+    """Whether the reference is so near to the least value that less than one step can be gained."""
+    if reading.least is None or direction != "less" or fmean(theirs) - reading.least >= 1:
+        return ""
+    mean, unit = fmean(theirs), reading.unit
+    has, least, room = (amount(value, unit) for value in (mean, reading.least, mean - reading.least))
+    return (
+        f"saturated: the reference has {has} where {least} is the least there can be; no more than {room} can be gained"
     )
 
 

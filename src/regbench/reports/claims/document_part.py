@@ -111,7 +111,8 @@ def _evidence(claim: Claim, answer: Answer) -> list[str]:
     lines = []
     if answer.experiments:
         links = listed([f"{table_link(each)}, {rows_link(each)}" for each in answer.experiments])
-        lines.append(f"- Run: {_how(claim)}{answer.runs} ({links}).")
+        settings = f", {answer.settings}" if answer.settings else ""
+        lines.append(f"- Run: {_how(claim)}{answer.runs}{settings} ({links}).")
     elif answer.runs != EN_DASH:
         lines.append(f"- Read: {answer.runs}.")
     return [*lines, *(f"  - {detail}" for detail in answer.details)]

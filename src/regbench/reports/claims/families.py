@@ -30,12 +30,17 @@ class Family:
     @property
     def text(self) -> str:
         """`Holm over 8 claims: PB-EDropout, Table 1`, linked to its line in the report's table of families."""
-        return f"[Holm over {counted(self.claimed, self.noun)}: {self.name}](#{self.anchor})"
+        return self._link(self.claimed)
 
     @property
     def opposite_text(self) -> str:
         """The same of the opposite direction."""
-        return f"[Holm over {counted(self.opposite, self.noun)}: {self.name}](#{self.anchor})"
+        return self._link(self.opposite)
+
+    def _link(self, count: int) -> str:
+        """Nothing is corrected where no claim has a p-value."""
+        said = f"Holm over {counted(count, self.noun)}" if count else f"no {self.noun} with a p-value"
+        return f"[{said}: {self.name}](#{self.anchor})"
 
 
 def counted(count: int, noun: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from regbench.reports.claims import verdicts
-from regbench.reports.claims.answers import Answer, amount, both_ways, listed, not_run, runs_text
+from regbench.reports.claims.answers import Answer, amount, both_ways, eps_text, listed, not_run, runs_text
 from regbench.reports.claims.finding import Context
 from regbench.reports.claims.readings import READINGS
 from regbench.reports.methods import DATASETS
@@ -42,6 +42,7 @@ def penalty_has_gradient(context: Context, dataset: str, widths: Sequence[int], 
                 (f"It had one {listed(parts)}.",),
                 experiments=(EXPERIMENT,),
                 budget=budget,
+                settings=eps_text(rows),
             )
     return not_run(f"no row of the penalty on {DATASETS[dataset]}", [EXPERIMENT])
 
@@ -73,5 +74,6 @@ def stops_by(
                 runs_text([test.n for test in tests], budget, rows),
                 experiments=(EXPERIMENT,),
                 budget=budget,
+                settings=eps_text(rows),
             )
     return not_run(f"no row of the penalty on {DATASETS[dataset]}", [EXPERIMENT])

@@ -14,6 +14,7 @@ from regbench.reports.claims.answers import (
     amount,
     bare,
     both_ways,
+    eps_text,
     interval_text,
     listed,
     not_run,
@@ -57,7 +58,7 @@ def best_strength_gain(context: Context, dataset: str, placement: str, architect
     missing = result.line.missing
     # The best of the paper's sweep may be a strength that was not run: neither a gain nor its size is decided then.
     word = verdicts.INCONCLUSIVE if missing else verdicts.judge([test], choice.p_holm, opposite[place])
-    groups, theirs = [result.line.baseline, *result.line.choices.values()], result.records[GAINS["paper"]]
+    used, theirs = [row for group in result.line.groups for row in group.done], result.records[GAINS["paper"]]
     text = bare(record.mean, "pp", True) + interval_text(record.low, record.high, "pp") + " pp"
     claimed = f"; the paper's {amount(test.claimed, 'pp', True)}" if printed else ""
     family = _family(dataset, placement, budget, found, opposite)
@@ -73,13 +74,14 @@ def best_strength_gain(context: Context, dataset: str, placement: str, architect
         f"Dunnett's test of the chosen of {len(result.line.choices)} strengths uncorrected {p_text(choice.p)}; "
         f"{both_ways(choice.p_holm, opposite[place])} ({family.text}){_short(word, test, 'pp')}"
         + (f"; not run: lambda {listed(missing)}, one of which may be the best" if missing else ""),
-        runs_text([test.n], budget, [row for group in groups for row in group.done]),
+        runs_text([test.n], budget, used),
         details,
         _null_text(_null_results(context.evidence, dataset, budget), architecture),
         (_effect(test, word, printed),),
         (EXPERIMENT,),
         budget,
         family,
+        settings=eps_text(used),
     )
 
 
@@ -100,6 +102,7 @@ def every_line_gains(context: Context, dataset: str, placement: str) -> Answer:
     word = verdicts.judge(whole or tests, together, opposite, complete)
     family = _family(dataset, placement, budget, found, [each.p_opposite for each in tests])
     missing = [each.line.architecture for each in found if each not in done]
+    used = [row for row in rows if placement_of(row) == placement]
     gains = [each.records[GAIN].mean for each in done]
     return Answer(
         word,
@@ -107,7 +110,7 @@ def every_line_gains(context: Context, dataset: str, placement: str) -> Answer:
         + (f"; {len(missing)} not run" if missing else ""),
         f"every architecture must gain, allowing for the best of its strengths: {both_ways(together, opposite)} "
         f"({family.text})" + (f"; not run: {listed(missing)}" if missing else ""),
-        runs_text([test.n for test in tests], budget, [row for row in rows if placement_of(row) == placement]),
+        runs_text([test.n for test in tests], budget, used),
         tuple(
             f"{each.line.architecture}: {amount(each.records[GAIN].mean, 'pp', True)}{_not_run(each.line.missing)}"
             for each in done
@@ -115,6 +118,7 @@ def every_line_gains(context: Context, dataset: str, placement: str) -> Answer:
         _null_text(_null_results(context.evidence, dataset, budget), None),
         experiments=(EXPERIMENT,),
         budget=budget,
+        settings=eps_text(used),
         family=family,
     )
 
@@ -133,6 +137,7 @@ def no_line_gains(context: Context, dataset: str, placement: str, either_way: bo
     wanted = [each.line for each in found if placement == "first" or each.line.depth > 1]
     missing = [line.architecture for line in wanted if line not in [each.line for each in done]]
     word = verdicts.judge(tests, p, opposite, not missing and not any(each.line.missing for each in done))
+    used = [row for row in rows if placement_of(row) == placement]
     parts = [
         f"{each.line.architecture} {amount(each.records[GAIN].mean, 'pp', True)}"
         + interval_text(each.records[GAIN].low, each.records[GAIN].high, "pp")
@@ -145,9 +150,10 @@ def no_line_gains(context: Context, dataset: str, placement: str, either_way: bo
         f"test against the paper's smallest gain, {amount(margin, 'pp')}: {p_text(p)}; test of a "
         f"{'difference' if either_way else 'gain'}: {p_text(opposite)}"
         + (f"; not run: {listed(missing)}" if missing else ""),
-        runs_text([test.n for test in tests], budget, [row for row in rows if placement_of(row) == placement]),
+        runs_text([test.n for test in tests], budget, used),
         experiments=(EXPERIMENT,),
         budget=budget,
+        settings=eps_text(used),
     )
 
 

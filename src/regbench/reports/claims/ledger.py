@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from regbench.reports.claims import verdicts
-from regbench.reports.claims.answers import AT_LEAST, OPEN, Answer, Effect, amount, not_run, runs_text
+from regbench.reports.claims.answers import AT_LEAST, OPEN, Answer, Effect, amount, eps_text, not_run, runs_text
 from regbench.reports.claims.checks import CHANCES, CHECKS
 from regbench.reports.claims.claims import Claim, Ledger
 from regbench.reports.claims.finding import Context
@@ -59,11 +59,12 @@ def _tested(claim: Claim, judged: Judged, others: Sequence[Judged]) -> Answer:
     details += [f"Not measured: {text}." for text in judged.outcome.missing]
     details += [f"Also at budget {each.budget}: {each.word}; {found_text(each.outcome)}." for each in others]
     gap = judged.outcome.selection_gap
+    rows = [row for measured in found for row in measured.rows]
     return Answer(
         judged.word,
         found_text(judged.outcome),
         why_text(judged),
-        runs_text([measured.test.n for measured in found], judged.budget, [r for m in found for r in m.rows]),
+        runs_text([measured.test.n for measured in found], judged.budget, rows),
         tuple(details),
         ""
         if gap is None
@@ -72,6 +73,7 @@ def _tested(claim: Claim, judged: Judged, others: Sequence[Judged]) -> Answer:
         (claim.answer["experiment"],),
         judged.budget,
         judged.family,
+        settings=eps_text(rows) if claim.answer["experiment"].startswith("entropy-") else "",
     )
 
 

@@ -29,7 +29,8 @@ class Reading:
 
     `is_bound` says of a row whether the value is only a lower bound, as where a cap ended the training. `protocols` are
     those that it can be read by. `against` makes the reading from the group that others are held against, where what is
-    read depends on it.
+    read depends on it. `least` is the smallest value that there can be: a reference within 1 of it leaves little
+    to gain.
     """
 
     unit: str
@@ -39,6 +40,7 @@ class Reading:
     is_bound: Callable[[dict, str], bool] = lambda row, protocol: False
     protocols: tuple[str, ...] = tuple(protocols.PROTOCOLS)
     against: Callable[[Group], Reading] | None = None
+    least: float | None = None
 
 
 def accuracy(row: dict, protocol: str, mode: str) -> float:
@@ -110,6 +112,7 @@ READINGS: dict[str, Reading] = {
         lambda row, protocol, mode: float("nan"),
         protocols=("held-out split",),
         against=epochs_to_level,
+        least=1.0,
     ),
     "masked_share": Reading("%", "pp", "masked patches", masked_share),
     "zero_probability": Reading("%", "pp", "patches of probability exactly 0", zero_probability),

@@ -48,7 +48,7 @@ def write_report(
     """Write REPORT.md and its picture. The order of the rows changes no byte.
 
     Args:
-        rows: experiment -> the rows of its cells.
+        rows: experiment -> the rows of its cells; experiments that no claim rests on are listed, too.
         results: the folder of the results, whose committed tables some findings read.
         folder: where to write; by default `results`.
     """
@@ -126,7 +126,7 @@ def _rows_text(ledger: Ledger, rows: Mapping[str, Sequence[dict]]) -> str:
     """What was run: trainings by experiment and budget, their devices, links to tables and rows."""
     lines = ["## What was run", "", table_line(("Experiment", "Trainings", "Devices", "Table", "Rows"))]
     lines.append("|" + " :--- |" * 5)
-    for experiment in ledger.experiments:
+    for experiment in sorted({*ledger.experiments, *rows}):
         found = [row for row in rows.get(experiment, ()) if row["budget"] in BUDGETS]
         counts = Counter(row["budget"] for row in found)
         trained = listed([f"{counts[budget]} ({budget})" for budget in BUDGETS if counts[budget]] or ["none yet"])

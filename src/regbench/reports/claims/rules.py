@@ -63,7 +63,9 @@ def families_text(ledger: Ledger, answers: Mapping[str, Answer]) -> str:
         "Holm's correction runs within a family, each direction by itself, and never over two families: over all of "
         f"them together the chance of a false *{verdicts.SUPPORTED}* may exceed {100 * verdicts.ALPHA:.0f} %. A claim "
         "of several cases has, as claimed, the largest p-value of its cases, and, opposite, the smallest times their "
-        "number. A claim without rows, or whose test a bound would flatter, has none and is not counted.",
+        "number. A claim without rows, or whose test a bound would flatter, has none and is not counted. The p-values "
+        "here give the verdicts; a table's own may be others, as it may test on both sides or correct over another "
+        "family.",
         "",
         table_line(FAMILY_COLUMNS),
         "|" + " :--- |" * len(FAMILY_COLUMNS),

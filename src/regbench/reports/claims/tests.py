@@ -14,7 +14,8 @@ class Measured:
 
     `unit` is that of the difference, `value_unit` that of the two sides: a method and its reference, or of a trend the
     lowest and the highest strength. `printed` is what the paper says of this case, in words; empty where it says none,
-    and `source` the printed numbers behind it with their places. `between` says of a trend what its two sides are.
+    and `source` the printed numbers behind it with their places. `between` says of a trend what its two sides are,
+    `saturated` of a case that its reference leaves too little to gain.
     """
 
     label: str
@@ -27,6 +28,7 @@ class Measured:
     printed: str = ""
     source: str = ""
     between: str = ""
+    saturated: str = ""
 
     @property
     def means(self) -> tuple[float, float]:

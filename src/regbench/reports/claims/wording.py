@@ -85,6 +85,7 @@ def detail_text(measured: Measured, word: str, claim: str) -> str:
     parts.append(f"uncorrected {both_ways(test.p, test.p_opposite)}")
     if test.smallest is not None:
         parts.append(f"smallest effect at 80 % power {amount(test.smallest, unit)}")
+    parts += [measured.saturated] if measured.saturated else []
     return "; ".join(parts) + alone_text(word, claim)
 
 
