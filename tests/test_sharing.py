@@ -255,11 +255,26 @@ def test_the_baseline_of_a_member_is_the_member_of_strength_zero():
 
 
 def test_a_served_row_says_where_its_numbers_were_computed():
-    origin = {"code": "today", "device": "cpu"}
+    origin = {"code": "today", "device": "cpu", "command": "train.py", "data": {"digest": "new"}}
     baseline = {"id": "b", "provenance": {"code": "before", "dirty": True, "device": "cuda", "seconds": 9.0}}
-    made = {**origin, "seconds": 9.0, **served_provenance(baseline, origin)}
+    made = served_provenance(baseline, origin)
     assert made["code"] == "before" and made["device"] == "cuda" and made["dirty"] is True
+    assert made["command"] == "train.py" and "data" not in made  # what images the numbers are of, nobody has kept
+    baseline["provenance"]["data"] = {"digest": "old"}
+    assert served_provenance(baseline, origin)["data"] == {"digest": "old"}
+    made = served_provenance(baseline, origin)
     assert made["served_by"] == "b" and made["served_with"] == "today" and made["seconds"] == 0.0
+
+
+@pytest.mark.parametrize("digests,served", [(("one", "one"), True), (("one", "two"), False), ((None, "two"), True)])
+def test_a_baseline_of_other_images_serves_nobody(tmp_path, monkeypatch, digests, served):
+    before, now = ({"digest": digest} if digest else {} for digest in digests)
+    monkeypatch.setattr("regbench.data.prepared.Prepared.provenance", lambda prepared: before)
+    baseline(tmp_path)
+    monkeypatch.setattr("regbench.data.prepared.Prepared.provenance", lambda prepared: now)
+    train(config(tmp_path, *CONSTANT))
+    assert [row["provenance"].get("served_by") is not None for row in rows(tmp_path)] == [served] * 2
+    assert [row["provenance"].get("data") for row in rows(tmp_path)] == [before if served else now] * 2
 
 
 def test_sharing_can_be_switched_off(tmp_path):

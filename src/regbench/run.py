@@ -17,7 +17,7 @@ from regbench.locks import lock
 from regbench.progress import Progress, progress
 from regbench.reports.store import Store
 from regbench.rows import keep_weights, make_row
-from regbench.sharing import records_from, served_provenance
+from regbench.sharing import of_other_data, records_from, served_provenance
 from regbench.stacks import stack_limit, stack_size
 from regbench.training import Checkpoint, Failed, Schedule, Training, fit, fit_stacked
 from regbench.training.loop import Record
@@ -64,7 +64,7 @@ class Run:
         config = unregularized(member.config)
         alone = not self.cfg.share or self.cfg.keep_weights or config == member.config
         baseline = None if alone else self.store.find(member_id(config))
-        if baseline is None:
+        if baseline is None or of_other_data(baseline, self.origin):
             return False
         training = self.begin(member)
         records = records_from(baseline, training, make_schedule(member, training.model))
@@ -92,7 +92,7 @@ class Run:
                     fit(training, self.data, schedule, functools.partial(self.note, bar, member), bar.step)
                 except Failed as error:
                     failure = error
-            self.finish(member, training, failure, {})
+            self.finish(member, training, failure, self.origin)
 
     def together(self, job: list[Member]) -> None:
         """These members at once, without those that another process trains."""
@@ -108,7 +108,7 @@ class Run:
                     self.note(bar, owner[id(training)], record)
 
                 for training, failure in fit_stacked(trainings, self.data, schedule, note, bar.step):
-                    self.finish(owner[id(training)], training, failure, {"stacked": len(mine)})
+                    self.finish(owner[id(training)], training, failure, {**self.origin, "stacked": len(mine)})
 
     def begin(self, member: Member, own_noise: bool = False) -> Training:
         """The member before its first step, with its checkpoint."""
@@ -148,14 +148,17 @@ class Run:
         bar.epoch(member.id, record)
         self.tracker.log_epoch(member_name(member), record)
 
-    def finish(self, member: Member, training: Training, failure: Failed | None, how: dict[str, Any]) -> None:
-        """Store the member's row, and only then drop its checkpoint; of several processes the first does."""
+    def finish(self, member: Member, training: Training, failure: Failed | None, origin: dict[str, Any]) -> None:
+        """Store the member's row, and only then drop its checkpoint; of several processes the first does.
+
+        `origin`: where and how its numbers were made, as `rows.make_row` takes it.
+        """
         if not ranks().first:
             return
         if failure is not None:
             log.error("%s failed: %s", member.label, failure)
         artifacts = {} if failure is not None else training.artifacts(self.data)
-        row = make_row(member, self.cfg.experiment_name, training, failure, artifacts, {**self.origin, **how})
+        row = make_row(member, self.cfg.experiment_name, training, failure, artifacts, origin)
         if self.cfg.keep_weights and failure is None:
             keep_weights(Path(self.cfg.paths.outputs) / "weights" / f"{member.id}.pt", member, training, self.data)
         self.store.write(row)

@@ -10,13 +10,24 @@ from regbench.stopping import Plateau
 from regbench.training import Schedule, Training
 
 #: what the numbers of a row depend on: those of a served row were computed where its baseline's were
-COMPUTED_WITH = ("code", "commit", "dirty", "device", "device_name", "threads", "processes", "torch", "resumed_from")
+COMPUTED_WITH = ("code", "commit", "dirty", "data", "device", "device_name", "threads", "processes", "python", "torch")
+COMPUTED_WITH += ("resumed_from", "stacked")
 
 
 def served_provenance(baseline: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
-    """The provenance of a row whose numbers are its baseline's; the time is in the baseline's row."""
+    """The provenance of a row whose numbers are its baseline's; the time is in the baseline's row.
+
+    What a baseline's row does not say of its numbers, as one stored before it was kept, the served row does not either.
+    """
+    own = {key: value for key, value in origin.items() if key not in COMPUTED_WITH}
     made = {key: baseline["provenance"][key] for key in COMPUTED_WITH if key in baseline["provenance"]}
-    return {**made, "served_by": baseline["id"], "served_with": origin.get("code"), "seconds": 0.0}
+    return {**own, **made, "served_by": baseline["id"], "served_with": origin.get("code"), "seconds": 0.0}
+
+
+def of_other_data(baseline: dict[str, Any], origin: dict[str, Any]) -> bool:
+    """Whether the baseline's images are known to be others than those of this process."""
+    digests = [each.get("data", {}).get("digest") for each in (baseline["provenance"], origin)]
+    return all(digests) and digests[0] != digests[1]
 
 
 def records_from(baseline: dict[str, Any], training: Training, schedule: Schedule) -> list[dict[str, Any]] | None:

@@ -11,6 +11,8 @@ from torch import nn
 
 from regbench.errors import UserError
 
+ORIGIN = ("code", "torch", "device", "threads", "processes")
+
 
 class Checkpoint:
     """One member's checkpoint file, replaced whole after every epoch.
@@ -20,13 +22,14 @@ class Checkpoint:
 
     Args:
         path: the file; None: nothing is kept. member: id of the member; a checkpoint of another config is refused.
-        origin: code, device, threads and number of processes of this training. After `load`, `earlier` lists those of
-            the processes before that differ: their epochs are not this code's.
+        origin: provenance of this process. After `load`, `earlier` lists what of it was another one in the processes
+            before: code, torch, device, threads, number of processes. Their epochs are not this process's.
     """
 
     def __init__(self, path: Path | None, member: str, origin: dict[str, Any] | None = None):
         self.path, self.member = path, member
-        self.origin = {key: (origin or {}).get(key) for key in ("code", "device", "threads", "processes")}
+        self.origin = {key: (origin or {}).get(key) for key in ORIGIN}
+        self.data = (origin or {}).get("data", {}).get("digest")
         self.earlier: list[dict[str, Any]] = []
 
     def save(
@@ -45,6 +48,7 @@ class Checkpoint:
         state = {
             "member": self.member,
             "origins": [*self.earlier, self.origin],
+            "data": self.data,
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
             "random": _random_state(model, noise),
@@ -69,7 +73,7 @@ class Checkpoint:
         """Restore everything and return the finished epochs' records; an empty list where there is no checkpoint.
 
         Raises:
-            UserError: a corrupt checkpoint, or one of another config.
+            UserError: a corrupt checkpoint, one of another config, or one of other images.
         """
         if self.path is None or not self.path.exists():
             return []
@@ -93,6 +97,11 @@ class Checkpoint:
             raise UserError(
                 f"checkpoint {self.path} is of member {member}, this config is member {self.member}: "
                 "delete it or give each config its own file"
+            )
+        if self.data and state.get("data") and state["data"] != self.data:
+            raise UserError(
+                f"checkpoint {self.path} was trained on other images (digest {state['data']}, now {self.data}): "
+                "delete it to start this member anew, or put the dataset back"
             )
         try:
             model.load_state_dict(state["model"])

@@ -19,7 +19,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "code": code_version(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a plain string: checkpoints hold it
         "device": device.type,
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
