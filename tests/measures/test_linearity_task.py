@@ -15,7 +15,7 @@ from regbench.measures import additivity_gap
 from regbench.models import CNN5
 from regbench.regularizers import Dropout, SiteLayers
 from regbench.reports.store import Store
-from regbench.train import train
+from regbench.train import MembersFailed, train
 from regbench.training.linearity import ClassifyLinearity, is_dropout, subnetworks, weight_measures
 from regbench.training.loop import fit
 from tests.test_train import command, config
@@ -168,6 +168,13 @@ def test_a_trained_networks_z_is_in_its_row(data, tmp_path):
     again = ClassifyLinearity(pairs=40).gaps(model, splits.test) | weight_measures(model)
     assert again == {name: pytest.approx(found[name], rel=1e-4) for name in again}
     assert 0 < found["additivity_gap"] != found["subnetwork_gap"]
+
+
+def test_a_diverged_network_is_a_failed_row_and_the_next_member_is_trained(tmp_path):
+    cfg = config(tmp_path, *TASK, "task.optimizer.lr=1e30", "seeds=[0,1]", "stack=off")
+    with pytest.raises(MembersFailed, match=r"2 of 2 members failed: seed 0: .* became nan in epoch 1"):
+        train(cfg)
+    assert [row["status"] for row in Store(tmp_path / "results").rows()] == ["failed"] * 2
 
 
 def test_the_experiments_command_writes_a_row(tmp_path):

@@ -13,6 +13,10 @@ from torch import Tensor
 from regbench.errors import UserError
 
 
+class NotFinite(UserError):
+    """The function gives no finite number on these points."""
+
+
 @torch.no_grad()
 def additivity_gap(function: Callable[[Tensor], Tensor], x1: Tensor, x2: Tensor) -> float:
     """Z = mean |f(x1 + x2) - f(x1) - f(x2)| / mean (|f(x1)| + |f(x2)|), where f(x) = g(x) - g(0).
@@ -25,7 +29,7 @@ def additivity_gap(function: Callable[[Tensor], Tensor], x1: Tensor, x2: Tensor)
         x1, x2: points (N, ...), paired.
 
     Raises:
-        UserError: points of different shapes or none at all, or a function that is not finite on them.
+        UserError: points of different shapes or none at all. NotFinite: a function that is not finite on them.
     """
     if x1.shape != x2.shape or not x1.numel():
         raise UserError(f"additivity_gap: x1 {tuple(x1.shape)} and x2 {tuple(x2.shape)} must be alike and not empty")
@@ -33,7 +37,7 @@ def additivity_gap(function: Callable[[Tensor], Tensor], x1: Tensor, x2: Tensor)
     first, second, both = (function(x).double() - origin for x in (x1, x2, x1 + x2))
     gap, size = (both - first - second).abs().mean().item(), (first.abs() + second.abs()).mean().item()
     if not math.isfinite(gap + size):
-        raise UserError("additivity_gap: the function is not finite on these points")
+        raise NotFinite("additivity_gap: the function is not finite on these points")
     if size == 0.0:
         return 0.0 if gap == 0.0 else math.inf
     return gap / size

@@ -1,5 +1,6 @@
 """Classification, with how linear the network has become: the essay's measure, and those of L1 and L2 beside it."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 
 from regbench.data import Batches, Splits
 from regbench.errors import UserError
-from regbench.measures.additivity import additivity_gap
+from regbench.measures.additivity import NotFinite, additivity_gap
 from regbench.regularizers.placement import choose_layers
 from regbench.training.task import Classify
 
@@ -41,10 +42,18 @@ class ClassifyLinearity(Classify):
         count = min(self.pairs, len(data) // 2)
         chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(PAIRING_SEED))[: 2 * count]
         first, second = (data.take(index) for index in chosen.to(data.device).split(count))
-        found = {"additivity_gap": additivity_gap(model, first, second)}
+        found = {"additivity_gap": gap_or_nan(model, first, second)}
         if any(is_dropout(module) for module in model.modules()):
-            found["subnetwork_gap"] = additivity_gap(subnetworks(model), first, second)
+            found["subnetwork_gap"] = gap_or_nan(subnetworks(model), first, second)
         return found
+
+
+def gap_or_nan(function: Callable[[Tensor], Tensor], x1: Tensor, x2: Tensor) -> float:
+    """`additivity_gap`; no number of a network that has diverged, so that its training fails as any other does."""
+    try:
+        return additivity_gap(function, x1, x2)
+    except NotFinite:
+        return math.nan
 
 
 def is_dropout(module: nn.Module) -> bool:
