@@ -1,6 +1,7 @@
 """What a member's config describes, as objects: model, regularizer, task, optimizer, schedule."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -67,15 +68,17 @@ def make_optimizer(
 
     own = {id(parameter) for parameter in regularizer.own_parameters()}
 
-    def of(net: torch.nn.Module) -> torch.optim.Optimizer:
-        params = (parameter for parameter in net.parameters() if id(parameter) not in own)
+    def of(parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        params = (parameter for parameter in parameters if id(parameter) not in own)
         return make("task.optimizer", settings["task"]["optimizer"], params=params)
 
     if task.adversarial != isinstance(model, GAN):
         allowed = "models dcgan, wgan_gp, sngan" if task.adversarial else "task generate"
         names = settings["task"]["name"], settings["model"]["name"]
         raise UserError("task={} does not fit model={}: allowed are {}".format(*names, allowed))
-    return Optimizers({net: of(getattr(model, net)) for net in NETS}) if task.adversarial else of(model)
+    if task.adversarial:
+        return Optimizers({net: of(model.net_parameters(net)) for net in NETS})
+    return of(model.parameters())
 
 
 def make_schedule(member: Member, model: torch.nn.Module) -> Schedule:

@@ -7,8 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from regbench.build import make
+from regbench.build import build, make
+from regbench.data import load_splits
+from regbench.data.sources import digits
 from regbench.errors import UserError
+from regbench.experiments import load_config
+from regbench.jobs import members
 from regbench.models import DCGAN, SNGAN, WGANGP
 from regbench.models.gan import gradient_norms
 from regbench.regularizers import Dropout, SiteLayers
@@ -355,3 +359,35 @@ def test_what_does_not_fit_is_one_line_before_training_and_leaves_no_row(tmp_pat
         train(config(tmp_path, "task=generate", *overrides))
     assert words in str(error.value) and "\n" not in str(error.value)
     assert not Store(tmp_path / "results").rows()
+
+
+@pytest.mark.parametrize("model", ["dcgan", "wgan_gp", "sngan"])
+@pytest.mark.parametrize("regularizer", ["none", "batchnorm", "adaptive_dropout"])
+def test_each_net_trains_its_own_parameters_and_those_at_its_sites(model, regularizer):
+    member = members(load_config([f"model={model}", "task=generate", f"regularizer={regularizer}"]))[0]
+    training = build(member, load_splits(digits(), 64, 16, 0, torch.device("cpu")), torch.device("cpu"))
+    held = {
+        net: [p for g in optimizer.param_groups for p in g["params"]] for net, optimizer in training.optimizer.items()
+    }
+    own = {id(parameter) for parameter in training.regularizer.own_parameters()}
+    named = {
+        id(parameter): name
+        for name, parameter in training.model.named_parameters()
+        if not name.startswith("average.") and id(parameter) not in own
+    }
+    assert sorted(id(parameter) for parameters in held.values() for parameter in parameters) == sorted(named)
+    for net, parameters in held.items():
+        assert all(named[id(each)].startswith((f"{net}.", f"sites.{net}")) for each in parameters)
+    assert any(name.startswith("sites.") for name in named.values()) is (regularizer == "batchnorm")
+
+
+def test_the_entropy_of_a_weight_under_spectral_norm_has_a_gradient():
+    words = [
+        "model=sngan",
+        "task=generate",
+        "regularizer=entropy",
+        "regularizer.method.placement=[discriminator.convs.0]",
+    ]
+    member = members(load_config(words))[0]
+    training = build(member, load_splits(digits(), 64, 16, 0, torch.device("cpu")), torch.device("cpu"))
+    assert training.regularizer.penalty_measurements(training.model)["gradient_norm"] > 0

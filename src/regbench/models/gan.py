@@ -10,7 +10,7 @@ neither architecture nor size, and "the same hyperparameters" for all: hence equ
     SNGAN     hinge; spectral norm of every layer
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -106,6 +106,13 @@ class GAN(nn.Module):
         self.average = None
         if ema is not None:
             self.average = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(ema), use_buffers=True)
+
+    def net_parameters(self, net: str) -> Iterator[nn.Parameter]:
+        """What is trained of a net, "generator" or "discriminator": its own, and those of the layers at its sites."""
+        yield from getattr(self, net).parameters()
+        for name, layer in self.sites.items():
+            if name.startswith(net):
+                yield from layer.parameters()
 
     def forward(self, images: Tensor) -> Tensor:
         """Scores (N, 2): of the images, in [-1, 1], and of as many generated ones."""

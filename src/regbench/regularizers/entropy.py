@@ -42,7 +42,7 @@ from torch import Tensor, nn
 
 from regbench.errors import UserError
 from regbench.regularizers.base import Regularizer, check_strength
-from regbench.regularizers.placement import choose_layers
+from regbench.regularizers.placement import choose_layers, trained_weight
 
 FORMS = ("log", "reciprocal")
 #: where e^(log eps - change) overflows in float32, the gradient of the dense reciprocal is exactly 0
@@ -144,6 +144,8 @@ class Entropy(Regularizer):
             if layer.weight.dim() == 2 and dense_entropy_change(layer.weight.detach()).isinf():
                 raise UserError(f"placement={name}: the square part of its weight is singular, its entropy change -inf")
             factors = self.layer_strengths.get(name, 1.0)
+            if not isinstance(factors, int | float | list | tuple):
+                raise UserError(f"layer_strengths.{name}={factors} is not allowed: a number, or one for each filter")
             if not isinstance(factors, int | float) and (layer.weight.dim() != 4 or len(factors) != len(layer.weight)):
                 raise UserError(
                     f"layer_strengths.{name} has {len(factors)} numbers: allowed is one, or one for each of a "
@@ -161,9 +163,8 @@ class Entropy(Regularizer):
 
     def penalty_measurements(self, model: nn.Module) -> dict[str, float]:
         """The penalty, the norm of its gradient, and the mean change in entropy of each placed layer."""
-        weights = [layer.weight for layer in self.layers.values()]
         penalty = self.penalty(model)
-        gradients = torch.autograd.grad(penalty, weights)
+        gradients = torch.autograd.grad(penalty, [trained_weight(layer) for layer in self.layers.values()])
         norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
         values = {"penalty": penalty.item(), "gradient_norm": norm.item()}
         with torch.no_grad():

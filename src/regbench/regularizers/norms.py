@@ -11,8 +11,9 @@ Paper settings
 Ambiguities and the choice made
     The essay writes the sum of squares without a factor 1/2, and so does the formula here.
 Deviations
-    The penalty is added to the loss, as the essay says. With Adam this is not the same as weight decay in its
-    decoupled form (AdamW).
+    Under spectral norm it is the normalised weight that is penalised, whose size the penalty hardly moves.
+    Transposed convolutions (of the U-Net, of generators) are left out, whatever the placement. The penalty is added
+    to the loss, as the essay says. With Adam this is not the same as weight decay in its decoupled form (AdamW).
 Evidence
     results/tables/linearity.md; results/REPORT.md#lin-l1, results/REPORT.md#lin-l2, beside
     results/REPORT.md#lin-dropout.

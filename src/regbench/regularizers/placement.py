@@ -1,8 +1,12 @@
-"""Which layers a penalty on weights looks at: dense and convolutional ones, by word, index or name."""
+"""Which layers a penalty on weights looks at: dense and convolutional ones, by word, index or name.
+
+Transposed convolutions are none of them: the papers' formulas are about the other two.
+"""
 
 from collections.abc import Iterable
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 from torch.optim.swa_utils import AveragedModel
 
 from regbench.errors import UserError
@@ -47,6 +51,11 @@ def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> d
     if len(set(chosen)) < len(chosen):
         raise UserError(f"placement={wanted} names a layer twice")
     return {name: layers[name] for name in names if name in chosen}
+
+
+def trained_weight(layer: nn.Module) -> nn.Parameter:
+    """The parameter that a layer's weight is, or, as under spectral norm, is computed from."""
+    return layer.parametrizations.weight.original if is_parametrized(layer, "weight") else layer.weight
 
 
 def _layer_name(key: str | int, names: list[str], words: Iterable[str]) -> str:

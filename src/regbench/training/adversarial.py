@@ -96,7 +96,7 @@ class AdversarialTraining(Training):
 
     def _step(self, net: str, loss: Tensor, clip_norm: float | None) -> dict[str, Tensor]:
         """Minimise the loss, penalty included, over one net's parameters; the norm of its gradient."""
-        parameters = list(getattr(self.model, net).parameters())
+        parameters = [each for group in self.optimizer[net].param_groups for each in group["params"]]
         penalty = self.regularizer.penalty(self.model)
         self.optimizer[net].zero_grad(set_to_none=True)
         (loss if penalty is None else loss + penalty).backward(inputs=parameters)
