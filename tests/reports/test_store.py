@@ -38,6 +38,23 @@ def test_packing_keeps_every_row_and_its_bytes_whatever_the_order(store, tmp_pat
     assert len(store.pack("table1").read_text().splitlines()) == 4
 
 
+def test_packing_leaves_a_row_that_was_written_meanwhile(store, monkeypatch):
+    """A member that is tried again may finish between the reading and the removal of its failed row."""
+    store.write(row(status="failed"))
+    real = Store.rows
+
+    def rows_and_then_the_retry_ends(self, *args):
+        found = real(self, *args)
+        self.write(row(status="done"))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "rows", rows_and_then_the_retry_ends)
+        store.pack("table1")
+    assert [each["status"] for each in store.rows()] == ["done"]
+    assert store.find("a1")["status"] == "done"
+
+
 def test_a_row_is_found_under_another_experiment(store):
     store.write(row("a1", experiment="sweep"))
     assert store.has("a1") and store.experiments() == ["sweep"]

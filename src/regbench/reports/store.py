@@ -138,14 +138,19 @@ class Store:
         return [found[key] for key in sorted(found)]
 
     def pack(self, experiment: str) -> Path:
-        """Write all rows of an experiment to its .jsonl and remove the loose ones; returns the .jsonl."""
+        """Write all rows of an experiment to its .jsonl and remove those of the loose ones; returns the .jsonl.
+
+        A loose row that another process has written meanwhile stays.
+        """
         rows = self.rows(experiment)
         path = self.runs / f"{experiment}.jsonl"
         partial = path.with_suffix(".partial")
         partial.write_text("".join(_canonical(row) + "\n" for row in rows))
         partial.replace(path)
         for row in rows:
-            self.path(row["id"], experiment).unlink(missing_ok=True)
+            loose = self.path(row["id"], experiment)
+            if loose.exists() and json.loads(loose.read_text())["sha256"] == row["sha256"]:
+                loose.unlink()
         return path
 
     def experiments(self) -> list[str]:
