@@ -38,6 +38,9 @@ LAUNCHES = ("joblib", "slurm")
 def main() -> int:
     """Parse, run, report; wrong input is one line and exit status 2."""
     args = arguments()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C does, they end the workers, too
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores the second
+            signal.signal(number, lambda got, frame: sys.exit(128 + got))
     try:
         return reproduce(args)
     except (UserError, HydraException, OmegaConfBaseException) as error:

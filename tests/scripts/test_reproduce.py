@@ -99,7 +99,8 @@ def test_collect_packs_what_report_then_reads(reproduced, tmp_path):
     assert "0 rows of other code" in call(tmp_path, "--stale", "--results", str(results), script="report.py").stdout
 
 
-def test_an_interrupt_ends_the_workers_and_the_same_command_goes_on(tmp_path):
+@pytest.mark.parametrize("number,status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "kill"])
+def test_an_interrupt_ends_the_workers_and_the_same_command_goes_on(tmp_path, number, status):
     command = [sys.executable, str(ROOT / "scripts" / "reproduce.py"), *reproduce_arguments(tmp_path)]
     command[command.index("smoke")] = "paper"
     command += ["--seeds", "1"]
@@ -116,9 +117,9 @@ def test_an_interrupt_ends_the_workers_and_the_same_command_goes_on(tmp_path):
     deadline = time.monotonic() + 120
     while not list(checkpoints.glob("*.epoch")) and time.monotonic() < deadline:
         time.sleep(0.1)
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     _, said = child.communicate(timeout=120)
-    assert child.returncode == 130 and "goes on from each training's last epoch" in said
+    assert child.returncode == status and ("goes on from each training's last epoch" in said) is (status == 130)
     time.sleep(1.0)
     before = {path: path.read_text() for path in checkpoints.glob("*.epoch")}
     time.sleep(2.0)
