@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from regbench.data.prepared import Prepared
 from regbench.data.sources import digits
 from regbench.errors import UserError
+from regbench.regularizers import AdaptiveDropoutLayers, Combined, Regularizer
 from regbench.train import train
 from tests.test_train import config
 from tests.training.worlds import begun, pictures
@@ -77,3 +80,32 @@ def test_one_image_alone_is_trained_where_it_can_be(tmp_path, monkeypatch, words
     monkeypatch.setattr("regbench.run.Run.train", lambda run, job: trained.extend(job))
     train(config(tmp_path, *words))
     assert len(trained) == 1
+
+
+AUTOENCODER = ["model=autoencoder", "task=reconstruct"]
+
+
+@pytest.mark.parametrize("name", ["pb_edropout", "random_patch", "dropblock", "spatial_dropout"])
+def test_what_drops_parts_of_maps_is_refused_behind_a_dense_layer(tmp_path, monkeypatch, name):
+    said = refused(tmp_path, monkeypatch, *AUTOENCODER, f"regularizer={name}", "regularizer.method.placement=[latent]")
+    assert said == "placement=latent has no map (H, W), which this layer needs: allowed are none of this model"
+
+
+def test_a_dataset_without_labels_is_none_of_classification(tmp_path, monkeypatch):
+    faces = {f"{part}_images": np.zeros((600, 16, 16, 3), np.uint8) for part in ("train", "test")}
+    none = {f"{part}_labels": np.zeros(600, np.int64) for part in ("train", "test")}
+    prepared = Prepared("made", "generation", ["face"], "made by a test", faces | none)
+    monkeypatch.setattr("regbench.train.load_prepared", lambda *args: prepared)
+    said = refused(tmp_path, monkeypatch, "model=cnn5")
+    assert said == "task=classify does not fit dataset=digits, which has no labels: allowed are datasets with labels"
+
+
+def test_a_combination_adapts_where_a_part_does(tmp_path, monkeypatch):
+    trained = []
+    monkeypatch.setattr("regbench.run.Run.train", lambda run, job: trained.extend(job))
+    train(config(tmp_path, "regularizer=dropout_batchnorm", "+task.accumulate=2"))
+    assert len(trained) == 1
+    adaptive, plain = AdaptiveDropoutLayers(), Regularizer()
+    assert Combined([plain, adaptive]).adapts() and not Combined([plain, plain]).adapts()
+    said = refused(tmp_path, monkeypatch, "regularizer=adaptive_dropout", "+task.accumulate=2")
+    assert "a regularizer that adapts to every step allows 1 and float32 only" in said

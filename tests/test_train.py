@@ -271,6 +271,31 @@ def test_a_row_says_when_other_code_trained_its_first_epochs(tmp_path, monkeypat
     assert provenance["resumed_from"][0]["code"] != "other" and provenance["resumed_from"][0]["processes"] == 1
 
 
+def test_a_checkpoint_of_other_images_is_refused(tmp_path, monkeypatch):
+    import regbench.training.loop as loop
+
+    real, calls = loop.train_epoch, []
+
+    def stops_in_the_second_epoch(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    digests = ["one"]
+    monkeypatch.setattr("regbench.data.prepared.Prepared.provenance", lambda prepared: {"digest": digests[-1]})
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "train_epoch", stops_in_the_second_epoch)
+        train(config(tmp_path))
+    digests.append("two")
+    with pytest.raises(UserError, match=r"\.pt was trained on other images \(digest one, now two\): delete it"):
+        train(config(tmp_path))
+    assert not Store(tmp_path / "results").rows()
+    digests.append("one")
+    train(config(tmp_path))
+    assert len(Store(tmp_path / "results").rows()) == 1
+
+
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
     cfg, path = checkpoint_of(tmp_path)
     torch.save({"member": "x", "run": Path}, path)
@@ -316,6 +341,20 @@ def test_a_full_disk_at_the_checkpoint_is_one_line(tmp_path, monkeypatch):
         (["regularizer=random_patch", "regularizer.strength=1.0"], "keep=0.0"),
         (["regularizer=dropout", "regularizer.strength=1.5"], "p=1.5"),
         (["regularizer=dropout", "regularizer.method.placement=[conv7]"], "placement=conv7"),
+        (["regularizer=dropout", "regularizer.method.placement=[conv1,conv1]"], "names a site twice"),
+        (
+            ["regularizer=dropblock", "regularizer.method.layer.block_size=2"],
+            "block_size=2 is not allowed: an odd",
+        ),
+        (
+            ["regularizer=dropblock", "regularizer.method.layer.block_size=99"],
+            "block_size=99 is not allowed on maps",
+        ),
+        (["regularizer=pb_edropout", "regularizer.method.layer.eps=abc"], "PBEDropout2d does not take"),
+        (["regularizer=pb_edropout", "regularizer.method.layer.population=2.5"], "population=2.5 is not allowed"),
+        (["seeds=[99999999999999]"], "seeds=[99999999999999] is not allowed: a list of different integers from 0 to"),
+        (["share=maybe"], "share=maybe is not allowed: allowed are true, false"),
+        (["paths.outputs=null"], "paths.outputs=None is not allowed: a folder"),
         (["regularizer=dropout", "+regularizer.method.layer.unknown=1"], "layer.unknown is no setting of Dropout"),
         (["+model.unknown=1"], "unknown"),
         (["+task.weight_decay=0.1"], "weight_decay"),

@@ -2,27 +2,31 @@
 
 import torch
 
-from regbench.data import Batches
+from regbench.data import Batches, Splits
 from regbench.errors import UserError
-from regbench.regularizers import Regularizer
 from regbench.training import Schedule, Training
 from regbench.training.ranks import ranks
 
 
-def check(training: Training, schedule: Schedule, data: Batches, names: dict[str, str]) -> None:
+def check(training: Training, schedule: Schedule, data: Splits, names: dict[str, str]) -> None:
     """Raise UserError where task, model, dataset, regularizer and schedule do not fit each other.
 
     The training is spent: its random numbers, and what its layers remember, have moved.
 
     Args:
-        data: the training images. names: of `task`, `model` and `dataset`, as configs call them.
+        names: of `task`, `model` and `dataset`, as configs call them.
     """
     if training.task.adversarial and ranks().size > 1:
         raise UserError(f"task={names['task']} trains in one process: allowed with torchrun are other tasks")
-    training.task.check(training.model, data, names)
+    if training.task.target_dims == 1 and data.classes < 2:
+        raise UserError(
+            f"task={names['task']} does not fit dataset={names['dataset']}, which has no labels: allowed are datasets "
+            "with labels"
+        )
+    training.task.check(training.model, data.train, names)
     check_watched(training, schedule, names["task"])
     check_adaptation(training, schedule)
-    check_batches(training, schedule, data)
+    check_batches(training, schedule, data.train)
 
 
 def check_watched(training: Training, schedule: Schedule, name: str) -> None:
@@ -35,8 +39,7 @@ def check_watched(training: Training, schedule: Schedule, name: str) -> None:
 
 def check_adaptation(training: Training, schedule: Schedule) -> None:
     """Raise UserError where a regularizer that learns from every step would see another step than the network's."""
-    adapts = type(training.regularizer).adapt is not Regularizer.adapt
-    if adapts and (schedule.accumulate > 1 or schedule.precision != "float32"):
+    if training.regularizer.adapts() and (schedule.accumulate > 1 or schedule.precision != "float32"):
         raise UserError(
             f"task.accumulate={schedule.accumulate} task.precision={schedule.precision}: a regularizer that adapts to "
             "every step allows 1 and float32 only"

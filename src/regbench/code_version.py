@@ -7,7 +7,7 @@ from regbench.paths import ROOT
 
 #: what a member's numbers depend on, below src/regbench
 SOURCES = ("regularizers", "models", "data", "training", "measures")
-SOURCES += ("build.py", "train.py", "run.py", "sharing.py", "stopping.py")
+SOURCES += ("build.py", "jobs.py", "train.py", "run.py", "sharing.py", "stacks.py", "stopping.py")
 
 
 @functools.cache

@@ -19,6 +19,8 @@ from regbench.paths import ROOT
 OmegaConf.register_new_resolver("one_minus", lambda share: 1.0 - share, replace=True)
 OmegaConf.register_new_resolver("repo_root", lambda: str(ROOT), replace=True)
 
+MOST = 2**31 - 1  # of a seed: epochs and processes multiply it, and the product has to stay below 2**63
+SWITCHES = ("share", "keep_weights", "retry_failed", "download", "progress")
 BASELINE = {"name": "none", "strength": 0.0, "method": {"_target_": "regbench.regularizers.Regularizer"}}
 
 
@@ -50,10 +52,11 @@ def members(cfg: DictConfig) -> list[Member]:
     """
     if _is_seed(cfg.seeds):
         raise UserError(f"seeds={cfg.seeds} is not allowed: a list, [{cfg.seeds}] for this one, [0,1,2] for three")
-    seeds = _checked_list("seeds", cfg.seeds, _is_seed, "different integers from 0")
+    seeds = _checked_list("seeds", cfg.seeds, _is_seed, f"different integers from 0 to {MOST}")
     strengths = [cfg.regularizer.strength] if cfg.strengths is None else cfg.strengths
     strengths = _checked_list("strengths", strengths, _is_number, "different finite numbers")
     _check_numbers(cfg)
+    _check_switches(cfg)
     if not _is_seed(cfg.seed_offset):
         raise UserError(f"seed_offset={cfg.seed_offset} is not allowed: an integer from 0")
     kinds = [(float(strength), _config(cfg, float(strength))) for strength in strengths]
@@ -123,7 +126,7 @@ def member_id(config: dict[str, Any]) -> str:
 
 
 def _is_seed(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
 
 
 def _is_number(value: object) -> bool:
@@ -136,6 +139,15 @@ def _checked_list(key: str, values: Any, good: Any, allowed: str) -> list:
     if not values or bad or len(set(values)) < len(values):
         raise UserError(f"{key}={values} is not allowed: a list of {allowed}")
     return values
+
+
+def _check_switches(cfg: DictConfig) -> None:
+    for key in SWITCHES:
+        if not isinstance(cfg[key], bool):
+            raise UserError(f"{key}={cfg[key]} is not allowed: allowed are true, false")
+    for key in ("data", "results", "outputs"):
+        if not isinstance(cfg.paths[key], str) or not cfg.paths[key]:
+            raise UserError(f"paths.{key}={cfg.paths[key]} is not allowed: a folder")
 
 
 def _check_numbers(cfg: DictConfig) -> None:

@@ -69,7 +69,7 @@ def train(cfg: DictConfig) -> None:
     for member in {member.strength: member for member in missing}.values():
         # A wrong placement, strength or task is said before any tracking or training.
         training = build(member, data, device)
-        check(training, make_schedule(member, training.model), data.train, names)
+        check(training, make_schedule(member, training.model), data, names)
     tracker = start_tracker(cfg, missing)
     run = Run(cfg, data, device, tracker, store, origin, retried)
     try:

@@ -32,6 +32,8 @@ class CNNBlocks(nn.Module):
         if not widths or min(widths) < 1:
             raise UserError(f"model.widths={list(widths)} is not allowed: one or more widths of 1 or more")
         channels, height, width = input_shape
+        if not isinstance(slope, int | float):
+            raise UserError(f"model.slope={slope} is not allowed: a number")
         self.slope = slope
         self.convs, self.sites = nn.ModuleList(), nn.ModuleDict()
         for number, filters in enumerate(widths, start=1):

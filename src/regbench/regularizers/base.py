@@ -57,6 +57,10 @@ class Regularizer:
         noise: one by the name `loss`, or a GAN's `generator` and `discriminator`. What does not call it costs nothing.
         """
 
+    def adapts(self) -> bool:
+        """Whether it learns from steps: every one then has to be the network's own."""
+        return type(self).adapt is not Regularizer.adapt
+
     def own_parameters(self) -> list[nn.Parameter]:
         """Parameters that it put into the model and moves by itself: no optimizer of the network's may hold them."""
         return []
@@ -92,7 +96,8 @@ class SiteLayers(Regularizer):
     Args:
         placement: names of sites, such as ["conv1"], or "all", or "last".
         layer: makes a layer. It is given those of `channels` and `map_size` that its signature asks for, so a layer
-            such as torch.nn.Dropout needs no wrapping.
+            such as torch.nn.Dropout needs no wrapping. One that asks for `map_size`, or has `maps_only`, stands at
+            maps only.
 
     A layer may offer `mode` (a property, with "full" and "mask"), `measurements()`, and masks that it averages:
     `ema` (channels, patches), `inference_mask()` and `patch_size`.
@@ -115,9 +120,14 @@ class SiteLayers(Regularizer):
             if name not in sites:
                 allowed = ", ".join([*words, *sites])
                 raise UserError(f"placement={name} is not a site of this model: allowed are {allowed}")
+        if len(set(self.placement)) < len(self.placement):
+            raise UserError(f"placement={self.placement} names a site twice")
         shapes = site_shapes(model, input_shape)
         for name in self.placement:
             channels, *map_size = shapes[name]
+            if not map_size and _needs_map(self.make_layer):
+                maps = ", ".join(site for site, shape in shapes.items() if len(shape) == 3) or "none of this model"
+                raise UserError(f"placement={name} has no map (H, W), which this layer needs: allowed are {maps}")
             layer = _call_with_known(self.make_layer, {"channels": channels, "map_size": tuple(map_size)})
             self.layers[name] = layer
             taken = not isinstance(sites[name], nn.Identity)
@@ -155,14 +165,33 @@ class SiteLayers(Regularizer):
 
 def _call_with_known(make: Callable[..., nn.Module], known: dict[str, object]) -> nn.Module:
     """Call `make` with those of the known values that its signature asks for; unknown settings are named."""
-    target = getattr(make, "func", make)  # functools.partial holds the settings of the config
-    asked = inspect.signature(target).parameters
-    for key in getattr(make, "keywords", {}):
+    target, asked = _target(make), _asked(make)
+    settings = getattr(make, "keywords", {})
+    for key in settings:
         if key not in asked:
             raise UserError(
                 f"regularizer.method.layer.{key} is no setting of {target.__name__}: allowed are {', '.join(asked)}"
             )
-    return make(**{key: value for key, value in known.items() if key in asked})
+    try:
+        return make(**{key: value for key, value in known.items() if key in asked})
+    except (TypeError, ValueError, RuntimeError) as error:
+        given = ", ".join(f"{key}={value}" for key, value in settings.items()) or "none"
+        reason = str(error).splitlines()[0]
+        raise UserError(f"regularizer.method.layer: {target.__name__} does not take {given} ({reason})") from error
+
+
+def _target(make: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """What is called in the end: functools.partial holds the settings of the config."""
+    return getattr(make, "func", make)
+
+
+def _needs_map(make: Callable[..., nn.Module]) -> bool:
+    return "map_size" in _asked(make) or getattr(_target(make), "maps_only", False)
+
+
+def _asked(make: Callable[..., nn.Module]) -> Mapping[str, inspect.Parameter]:
+    """The settings that a layer takes."""
+    return inspect.signature(_target(make)).parameters
 
 
 def site_shapes(model: nn.Module, input_shape: tuple[int, int, int]) -> dict[str, tuple[int, ...]]:

@@ -45,6 +45,9 @@ class Combined(Regularizer):
         for part in self.parts:
             part.adapt(losses)
 
+    def adapts(self) -> bool:
+        return any(part.adapts() for part in self.parts)
+
     def own_parameters(self) -> list[nn.Parameter]:
         return [parameter for part in self.parts for parameter in part.own_parameters()]
 

@@ -198,7 +198,7 @@ class PBEDropout2d(nn.Module):
         super().__init__()
         _require("channels", channels, channels >= 1, "1 or more")
         _require("keep", keep, 0.0 < keep <= 1.0, "a share in (0, 1]")
-        _require("population", population, population >= 1, "1 or more")
+        _require("population", population, isinstance(population, int) and population >= 1, "an integer of 1 or more")
         _require("mutation", mutation, 0.0 <= mutation <= 1.0, "a rate in [0, 1]")
         _require("feedback", feedback, 0.0 <= feedback <= 1.0, "a rate in [0, 1]")
         _require("ema_decay", ema_decay, 0.0 <= ema_decay < 1.0, "a decay in [0, 1)")

@@ -33,6 +33,10 @@ class Generate(Task):
     adversarial = True
 
     def __init__(self, extractor: str, samples: int = 10_000, n_dis: int = 1):
+        if not isinstance(extractor, str):
+            raise UserError(
+                f"task.extractor={extractor} is not allowed: inception, a name of results/extractors, or a path"
+            )
         for key, value, least in (("samples", samples, 2), ("n_dis", n_dis, 1)):
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise UserError(f"task.{key}={value} is not allowed: an integer of {least} or more")

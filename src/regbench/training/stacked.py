@@ -60,7 +60,7 @@ def why_not(training: Training, schedule: Schedule) -> str | None:
         if isinstance(module, nn.modules.dropout._DropoutNd) and not hasattr(module, "draw"):
             return f"{type(module).__name__} draws noise of its own"
     regularizer = training.regularizer
-    if type(regularizer).adapt is not Regularizer.adapt:
+    if regularizer.adapts():
         return f"{type(regularizer).__name__} learns from every step"
     if type(regularizer).penalty is not Regularizer.penalty:
         return f"{type(regularizer).__name__}.penalty is more than strength times unit_penalty"
