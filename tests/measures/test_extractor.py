@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.error import URLError
 
 import pytest
@@ -421,6 +422,42 @@ def test_real_images_are_of_all_classes_where_the_folder_is_sorted_by_class(by_g
     found = Generate("by grey", samples=200).evaluate(model, data)["test"]
     assert found["real_effective_classes"] > 9 and found["real_inception_score"] > 5
     assert found["real_fid"] < 0.01  # of a twentieth of the variance, were they of the first class alone
+
+
+def of_grey(*levels):
+    """Images of these grey levels, one each."""
+    images = torch.tensor(levels, dtype=torch.uint8).view(-1, 1, 1, 1).expand(-1, 4, 4, 1)
+    return Batches(images.contiguous(), torch.zeros(len(levels), dtype=torch.int64), torch.zeros(1), torch.ones(1))
+
+
+def test_each_splits_distances_are_those_to_its_own_images(monkeypatch):
+    """One feature, the grey: a distance is (m - m')^2 + (s - s')^2, m a mean and s^2 a variance of N - 1."""
+
+    def grey(images):
+        found = images.mean(dim=(1, 2, 3))
+        return found.unsqueeze(1), 100.0 * F.one_hot((10 * found).long().clamp(0, 9), 10)
+
+    extractor = Extractor("grey", grey, 1, 1.0, "1" * 64, 1)
+    monkeypatch.setattr(generate, "load_extractor", lambda name, device: extractor)
+    made = torch.tensor([0.25, 0.45, 0.65, 0.85]).view(-1, 1, 1, 1).expand(-1, 1, 4, 4)
+    model = SimpleNamespace(latent=1, sample=lambda noise: 2 * made - 1)
+    data = Splits(of_grey(0, 255), of_grey(51, 102), of_grey(51, 153, 255), 10)
+    found = Generate("grey", samples=4).evaluate(model, data)
+    mean, variance = 0.55, (2 * 0.3**2 + 2 * 0.1**2) / 3
+    real_mean, real_variance = 0.5, 0.5
+    for split, m, v in (("heldout", 0.3, 0.02), ("test", 0.6, 0.16)):
+        assert found[split] == pytest.approx(
+            {
+                "fid": (mean - m) ** 2 + (variance**0.5 - v**0.5) ** 2,
+                "diversity": variance / v,
+                "inception_score": 1.0,  # of tenths of one image each
+                "effective_classes": 4.0,
+                "real_fid": (real_mean - m) ** 2 + (real_variance**0.5 - v**0.5) ** 2,
+                "real_inception_score": 1.0,
+                "real_effective_classes": 2.0,
+            },
+            rel=1e-5,
+        ), split
 
 
 def test_samples_that_are_shown_are_of_the_same_noise_whatever_was_trained(path):
