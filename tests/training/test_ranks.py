@@ -73,7 +73,7 @@ def test_all_processes_have_the_same_weights_and_records(two, name):
 
 def test_what_pb_edropout_remembers_is_the_mean_over_the_processes(two):
     """After each step G and the averaged masks are the mean of what the processes made of their shares."""
-    steps = [[each for each in two[rank]["pb_edropout"]["averages"] if len(each[1]) > 1] for rank in range(2)]
+    steps = [remembered(outcome["pb_edropout"]) for outcome in two]
     state = two[0]["pb_edropout"]["state"]
     names = [name for name in state if name.endswith(("proxy", "ema"))]
     assert len(names) == 2 and [len(each) for each in steps] == [2 * 3] * 2  # epochs times batches
@@ -116,6 +116,38 @@ def test_batch_norm_sees_each_processs_own_share(two, alone):
     ours, theirs = (10 * (each[variance] - 0.9) for each in (there, here))  # of the batch: it counts for a tenth
     torch.testing.assert_close(ours, theirs, rtol=0.1, atol=0.0)
     assert not torch.allclose(ours, theirs, rtol=1e-3, atol=0.0)
+
+
+def test_running_statistics_of_unequal_shares_are_weighted_by_their_images(two, alone):
+    """One step on five images, three here and two there: the mean over all of them is that of one process."""
+    here = alone["uneven_batchnorm"]["state"]
+    mean = next(name for name in here if name.endswith("running_mean"))
+    variance = next(name for name in here if name.endswith("running_var"))
+    ((before, after),), ((other, also),) = (remembered(outcome["uneven_batchnorm"]) for outcome in two)
+    for name in (mean, variance):
+        there = two[0]["uneven_batchnorm"]["state"][name]
+        place = next(i for i, each in enumerate(after) if torch.equal(each, there))
+        assert not torch.allclose(before[place], other[place], rtol=1e-2), name
+        torch.testing.assert_close(there, 0.6 * before[place] + 0.4 * other[place], rtol=1e-5, atol=1e-6)
+        assert torch.equal(also[place], there)
+    torch.testing.assert_close(two[0]["uneven_batchnorm"]["state"][mean], here[mean], rtol=1e-5, atol=1e-6)
+
+
+def test_a_process_without_images_has_no_say_in_what_pb_edropout_remembers(two):
+    """The second of two steps has one image, which the first process takes; the other drew masks of its own."""
+    state = two[0]["idle_pb_edropout"]["state"]
+    (_, (before, after)), (_, (other, also)) = (remembered(outcome["idle_pb_edropout"]) for outcome in two)
+    names = [name for name in state if name.endswith(("proxy", "ema"))]
+    places = [next(i for i, each in enumerate(after) if torch.equal(each, state[name])) for name in names]
+    assert len(places) == 2 and any(not torch.allclose(before[i], other[i], rtol=1e-2) for i in places)
+    for i in places:
+        torch.testing.assert_close(after[i], before[i], rtol=1e-6, atol=0.0)
+        assert torch.equal(also[i], after[i])
+
+
+def remembered(outcome):
+    """What is remembered before and after the average of each step; a single tensor is a record's numbers."""
+    return [each for each in outcome["averages"] if len(each[1]) > 1]
 
 
 @pytest.mark.parametrize("size", [2, 3])

@@ -27,6 +27,7 @@ SMALL = ["model.widths=[4,4,4,4,4]", "task.batch_size=32", "budget=smoke", "budg
 SMALL += ["task.optimizer._target_=torch.optim.SGD", "+task.optimizer.momentum=0.9", "task.optimizer.lr=0.05"]
 LOG = ["regularizer=entropy", "regularizer.method.form=log", "strengths=[0.01]"]
 AUGMENT = "+task.augment={flip: true, rotation: 0.2, zoom: 0.2}"
+NORMALISED = ["regularizer=batchnorm", "regularizer.method.placement=[conv1]"]
 #: by name: training images and settings; of 101 images the last batch has 5, of 97 one, which leaves one process none
 CASES = {
     "plain": (101, SMALL),
@@ -37,7 +38,9 @@ CASES = {
     "pb_edropout": (96, [*SMALL, "regularizer=pb_edropout"]),
     "adaptive": (97, [*SMALL, "regularizer=adaptive_dropout", "regularizer.method.beta=0.01"]),
     "dropout": (97, [*SMALL, "regularizer=dropout", "strengths=[0.5]"]),
-    "batchnorm": (32, [*SMALL, "budget.epochs=1", "regularizer=batchnorm", "regularizer.method.placement=[conv1]"]),
+    "batchnorm": (32, [*SMALL, "budget.epochs=1", *NORMALISED]),
+    "uneven_batchnorm": (5, [*SMALL, "budget.epochs=1", *NORMALISED]),
+    "idle_pb_edropout": (33, [*SMALL, "budget.epochs=1", "regularizer=pb_edropout"]),
 }
 
 
