@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from regbench.data import prepared
-from regbench.data.prepared import Prepared, read_prepared, write_prepared
+from regbench.data.prepared import Prepared, arrays_digest, read_prepared, write_prepared
 from regbench.errors import UserError
 
 
@@ -32,6 +32,16 @@ def test_round_trip(folder):
     for key, array in tiny().arrays.items():
         np.testing.assert_array_equal(read.arrays[key], array)
         assert isinstance(read.arrays[key], np.memmap)
+
+
+@pytest.mark.parametrize("key", sorted(tiny().arrays))
+def test_the_digest_changes_with_any_array_and_not_with_their_order_or_layout(key):
+    arrays = tiny().arrays
+    turned = {name: np.asfortranarray(arrays[name]) for name in reversed(arrays)}
+    assert arrays_digest(turned) == arrays_digest(arrays)
+    other = arrays[key].copy()
+    other.reshape(-1)[-1] ^= 1
+    assert arrays_digest({**arrays, key: other}) != arrays_digest(arrays)
 
 
 def test_truncated_array_is_refused(folder):

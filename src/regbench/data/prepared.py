@@ -26,7 +26,7 @@ REMEDY = "`python scripts/prepare_data.py --again NAME` makes it anew"
 class Prepared:
     """One dataset: its name, task, class names and arrays by key (`train_images`, ...).
 
-    `digest` is that of all arrays where they were read from a prepared folder.
+    `digest` is that of all arrays where they were read from a prepared folder or are embedded.
     """
 
     name: str
@@ -71,9 +71,18 @@ def read_prepared(folder: Path) -> Prepared:
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{meta_path} cannot be read ({error}): {REMEDY}") from error
     arrays = {key: _read_array(folder / f"{key}.npy", expected) for key, expected in described.items()}
-    every = "".join(described[key]["sha256"] for key in sorted(described))
-    digest = hashlib.blake2b(every.encode(), digest_size=6).hexdigest()
+    digest = _joined({key: expected["sha256"] for key, expected in described.items()})
     return Prepared(name, task, list(classes), source, arrays, digest)
+
+
+def arrays_digest(arrays: dict[str, np.ndarray]) -> str:
+    """The digest that `read_prepared` gives these arrays."""
+    return _joined({key: _sha256(np.ascontiguousarray(array)) for key, array in arrays.items()})
+
+
+def _joined(digests: dict[str, str]) -> str:
+    every = "".join(digests[key] for key in sorted(digests))
+    return hashlib.blake2b(every.encode(), digest_size=6).hexdigest()
 
 
 def _read_array(path: Path, expected: dict) -> np.ndarray:

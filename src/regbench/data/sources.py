@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from regbench.data.pictures import array_on_disk, centre_square, pictures, resized, shown
-from regbench.data.prepared import Prepared, read_prepared, write_prepared
+from regbench.data.prepared import Prepared, arrays_digest, read_prepared, write_prepared
 from regbench.data.segmentation import coco, duts
 from regbench.errors import UserError
 from regbench.locks import lock
@@ -43,7 +43,8 @@ def digits() -> Prepared:
         "test_images": images[-DIGITS_TEST:],
         "test_labels": labels[-DIGITS_TEST:],
     }
-    return Prepared("digits", "classification", [str(c) for c in range(10)], "scikit-learn", arrays)
+    classes = [str(c) for c in range(10)]
+    return Prepared("digits", "classification", classes, "scikit-learn", arrays, arrays_digest(arrays))
 
 
 def _from_torchvision(name: str, class_name: str, downloads: Path, scratch: Path) -> Prepared:
