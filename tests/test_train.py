@@ -1,6 +1,7 @@
 """The entry point as a user runs it: training, resuming, skipping, failing, sweeping."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from regbench.locks import lock
 from regbench.paths import ROOT
 from regbench.reports.store import Store
 from regbench.train import MembersFailed, train
-from regbench.training import provenance
+from regbench.training import Failed, provenance
 
 SMOKE = ["budget=smoke", "budget.epochs=3", "tracking=off", "progress=false", "threads=1"]
 
@@ -180,6 +181,34 @@ def test_retrying_trains_failed_members_only(tmp_path, monkeypatch):
     train(config(tmp_path, "seeds=[0,1]", "retry_failed=true"))
     assert trained == [failed["id"]]
     assert [row["status"] for row in store.rows()] == ["done", "done"]
+
+
+@pytest.mark.parametrize("outcome,trainings", [("done", 1), ("failed", 2)])
+def test_of_two_retries_the_second_trains_what_the_first_left_failed(tmp_path, monkeypatch, outcome, trainings):
+    """Both have seen the same failed row; the second comes to the member when the first is through with it."""
+    train(config(tmp_path, "budget.epochs=1"))
+    store = Store(tmp_path / "results")
+    store.write({**store.rows()[0], "status": "failed", "reason": "made up"})
+    cfg = config(tmp_path, "budget.epochs=1", "retry_failed=true")
+    real_job, real_fit, fitted = regbench.run.Run.train, regbench.run.fit, []
+
+    def fit(training, *others):
+        fitted.append(training.seed)
+        if outcome == "failed" and len(fitted) == 1:
+            raise Failed("made up again", [])
+        return real_fit(training, *others)
+
+    def overtaken(self, job):
+        monkeypatch.setattr("regbench.run.Run.train", real_job)
+        with contextlib.suppress(MembersFailed):
+            train(cfg)
+        assert store.rows()[0]["status"] == outcome and len(fitted) == 1
+        real_job(self, job)
+
+    monkeypatch.setattr("regbench.run.fit", fit)
+    monkeypatch.setattr("regbench.run.Run.train", overtaken)
+    train(cfg)
+    assert len(fitted) == trainings and [row["status"] for row in store.rows()] == ["done"]
 
 
 def test_running_out_of_memory_is_a_failed_row_that_keeps_its_epochs(tmp_path, monkeypatch):
