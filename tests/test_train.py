@@ -417,6 +417,7 @@ def test_an_unknown_choice_shows_the_options(tmp_path, group):
     [
         ("regularizer=droput", "error: regularizer=droput is not known: allowed are adaptive_dropout, "),
         ("task.bacth_size=3", "error: Could not override 'task.bacth_size'."),
+        ("paths.outputs=/dev/null/outputs", "error: /dev/null/outputs"),
     ],
 )
 def test_a_config_that_is_not_there_is_one_line(tmp_path, override, said):

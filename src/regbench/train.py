@@ -139,6 +139,11 @@ def run() -> int:
     except (UserError, HydraException, OmegaConfBaseException) as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
+    except OSError as error:  # a folder that cannot be made: Hydra makes its own before anything of ours is called
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except MembersFailed as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
