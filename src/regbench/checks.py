@@ -8,8 +8,8 @@ from regbench.training import Schedule, Training
 from regbench.training.ranks import ranks
 
 
-def check(training: Training, schedule: Schedule, data: Splits, names: dict[str, str]) -> None:
-    """Raise UserError where task, model, dataset, regularizer and schedule do not fit each other.
+def check_parts(training: Training, data: Splits, names: dict[str, str]) -> None:
+    """Raise UserError where task, model and dataset do not fit each other.
 
     The training is spent: its random numbers, and what its layers remember, have moved.
 
@@ -24,9 +24,17 @@ def check(training: Training, schedule: Schedule, data: Splits, names: dict[str,
             "with labels"
         )
     training.task.check(training.model, data.train, names)
-    check_watched(training, schedule, names["task"])
+
+
+def check_schedule(training: Training, schedule: Schedule, data: Batches, task: str) -> None:
+    """Raise UserError where the schedule asks for what task, regularizer or model cannot do; the training is spent.
+
+    Args:
+        data: the training images. task: its name, as configs call it.
+    """
+    check_watched(training, schedule, task)
     check_adaptation(training, schedule)
-    check_batches(training, schedule, data.train)
+    check_batches(training, schedule, data)
 
 
 def check_watched(training: Training, schedule: Schedule, name: str) -> None:

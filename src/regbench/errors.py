@@ -1,7 +1,5 @@
 """The exceptions of which the command line shows the message alone, and that message."""
 
-from hydra.errors import MissingConfigException
-
 
 class UserError(Exception):
     """Wrong input. The message is one line: the key, the value and what is allowed."""
@@ -17,6 +15,8 @@ class JobsFailed(Exception):
 
 def one_line(error: Exception) -> str:
     """An error's message in one line; that of a choice that a config group does not have is in our words."""
+    from hydra.errors import MissingConfigException  # here: reports load without Hydra
+
     if isinstance(error, MissingConfigException) and error.options and "/" in (error.missing_cfg_file or ""):
         group, _, choice = error.missing_cfg_file.rpartition("/")
         return f"{group}={choice} is not known: allowed are {', '.join(error.options)}"

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from regbench.build import build, make_schedule
-from regbench.checks import check
+from regbench.checks import check_parts, check_schedule
 from regbench.data import Splits, load_splits
 from regbench.data.prepared import Prepared
 from regbench.data.sources import load_prepared
@@ -69,7 +69,8 @@ def train(cfg: DictConfig) -> None:
     for member in {member.strength: member for member in missing}.values():
         # A wrong placement, strength or task is said before any tracking or training.
         training = build(member, data, device)
-        check(training, make_schedule(member, training.model), data, names)
+        check_parts(training, data, names)
+        check_schedule(training, make_schedule(member, training.model), data.train, cfg.task.name)
     tracker = start_tracker(cfg, missing)
     run = Run(cfg, data, device, tracker, store, origin, retried)
     try:
