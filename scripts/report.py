@@ -13,7 +13,7 @@ import filecmp
 import gc
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from regbench.code_version import code_version
@@ -47,9 +47,7 @@ def main() -> int:
             return stale(store)
         if args.check:
             return check(store, args.results)
-        stored = published(store)
-        cells = cells_by_experiment(args.experiments or list(PUBLISHERS), known_budgets(stored))
-        found = {experiment: rows_of_cells(of_one, stored) for experiment, of_one in cells.items()}
+        cells, found = published(store, args.experiments or list(PUBLISHERS))
         for experiment, rows in found.items():
             if rows or args.experiments:
                 for path in publish(experiment, rows, args.results):
@@ -63,14 +61,15 @@ def main() -> int:
     return 0
 
 
-def published(store: Store) -> list[dict]:
-    """The rows that tables are made of; says how many were left out."""
+def published(store: Store, experiments: Sequence[str]) -> tuple[dict[str, list[Cell]], dict[str, list[dict]]]:
+    """Of each experiment the cells, and their rows that tables are made of; says how many were left out."""
     rows = store.rows()
-    found = without_trials(rows)
-    if len(found) < len(rows):
-        left = len(rows) - len(found)
+    stored = without_trials(rows)
+    if len(stored) < len(rows):
+        left = len(rows) - len(stored)
         print(f"{left} rows of budget {TRIAL} are left out; paths.results=FOLDER gives trials a folder of their own")
-    return found
+    cells = cells_by_experiment(experiments, known_budgets(stored))
+    return cells, {experiment: rows_of_cells(of_one, stored) for experiment, of_one in cells.items()}
 
 
 def report(
@@ -124,9 +123,7 @@ def check(store: Store, results: Path) -> int:
     """Rebuild the tables elsewhere and compare them byte by byte with those that stand."""
     different = []
     with tempfile.TemporaryDirectory() as folder:
-        stored = published(store)
-        cells = cells_by_experiment(list(PUBLISHERS), known_budgets(stored))
-        found = {experiment: rows_of_cells(of_one, stored) for experiment, of_one in cells.items()}
+        cells, found = published(store, list(PUBLISHERS))
         for experiment, rows in found.items():
             table = results / "tables" / f"{experiment}.md"
             if not rows and table.exists():

@@ -86,7 +86,7 @@ def reproduce(args: argparse.Namespace) -> int:
     store = Store(Path(paths.results))
     todo = [(sweep, cells(args.experiment, sweep, fixed)) for sweep in plan]
     at_once = cfg.workers if args.launch == "joblib" else cfg.at_once
-    missing = show_plan(args, [cell for _, found in todo for cell in found], store, at_once)
+    missing = show_plan(args, [cell for _, found in todo for cell in found], store, at_once, cfg.retry_failed)
     status = 0
     if missing and not args.dry_run:
         if args.launch == "slurm":
@@ -166,12 +166,13 @@ def missing_of(found: list[Cell], store: Store) -> list[Member]:
     return [member for member in unique.values() if member.id not in known]
 
 
-def show_plan(args: argparse.Namespace, found: list[Cell], store: Store, at_once: int) -> list[Member]:
+def show_plan(
+    args: argparse.Namespace, found: list[Cell], store: Store, at_once: int, retry_failed: bool
+) -> list[Member]:
     """Print what is done, what is missing and how long that may take; returns the missing members."""
     rows = store.rows()
-    retry = any(override.lower() == "retry_failed=true" for override in args.overrides)
     failed = {row["id"] for row in rows if row["status"] == "failed"}
-    known = {row["id"] for row in rows} - (failed if retry else set())
+    known = {row["id"] for row in rows} - (failed if retry_failed else set())
     wanted = {member.id: member for cell in found for member in cell.members}
     missing = [member for member in wanted.values() if member.id not in known]
     print(f"{args.experiment}, budget {args.budget}: {len(wanted) - len(missing)} of {len(wanted)} trainings are done")

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import regbench.run
+import regbench.training.loop as loop
 from regbench.errors import UserError
 from regbench.experiments import load_config
 from regbench.jobs import members
@@ -33,6 +34,21 @@ def config(folder, *overrides):
 def metrics(row):
     """All numbers of a row that time does not change."""
     return [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in row["epochs"]]
+
+
+def interrupt(cfg, monkeypatch):
+    """Train one epoch and lose the second."""
+    real, calls = loop.train_epoch, []
+
+    def stops_in_the_second_epoch(*args):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "train_epoch", stops_in_the_second_epoch)
+        train(cfg)
 
 
 def command(folder, *overrides, module_arguments=()):
@@ -93,8 +109,6 @@ def test_a_training_stopped_after_an_epoch_resumes_bit_for_bit(tmp_path, monkeyp
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     train(config(whole, f"regularizer={regularizer}"))
 
-    import regbench.training.loop as loop
-
     real = loop.train_epoch
     calls = []
 
@@ -130,8 +144,6 @@ def test_kill_minus_nine_loses_at_most_an_epoch(tmp_path, monkeypatch):
     child.wait()
     kept = max(int(path.read_text()) for path in progress.glob("*.epoch"))
     assert 2 <= kept < 12 and not Store(tmp_path / "results").rows()
-
-    import regbench.training.loop as loop
 
     real, again = loop.train_epoch, []
     with monkeypatch.context() as patch:
@@ -212,7 +224,6 @@ def test_of_two_retries_the_second_trains_what_the_first_left_failed(tmp_path, m
 
 
 def test_running_out_of_memory_is_a_failed_row_that_keeps_its_epochs(tmp_path, monkeypatch):
-    import regbench.training.loop as loop
 
     real, calls = loop.train_epoch, []
 
@@ -280,19 +291,7 @@ def test_a_checkpoint_of_another_network_is_one_line(tmp_path):
 
 
 def test_a_row_says_when_other_code_trained_its_first_epochs(tmp_path, monkeypatch):
-    import regbench.training.loop as loop
-
-    real, calls = loop.train_epoch, []
-
-    def stops_in_the_second_epoch(*args):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*args)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop, "train_epoch", stops_in_the_second_epoch)
-        train(config(tmp_path))
+    interrupt(config(tmp_path), monkeypatch)
     monkeypatch.setattr("regbench.training.provenance.code_version", lambda: "other")
     train(config(tmp_path))
     provenance = Store(tmp_path / "results").rows()[0]["provenance"]
@@ -301,21 +300,9 @@ def test_a_row_says_when_other_code_trained_its_first_epochs(tmp_path, monkeypat
 
 
 def test_a_checkpoint_of_other_images_is_refused(tmp_path, monkeypatch):
-    import regbench.training.loop as loop
-
-    real, calls = loop.train_epoch, []
-
-    def stops_in_the_second_epoch(*args):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*args)
-
     digests = ["one"]
     monkeypatch.setattr("regbench.data.prepared.Prepared.provenance", lambda prepared: {"digest": digests[-1]})
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop, "train_epoch", stops_in_the_second_epoch)
-        train(config(tmp_path))
+    interrupt(config(tmp_path), monkeypatch)
     digests.append("two")
     with pytest.raises(UserError, match=r"\.pt was trained on other images \(digest one, now two\): delete it"):
         train(config(tmp_path))

@@ -20,7 +20,7 @@ from regbench.train import train
 from regbench.training import Checkpoint, Training, fit, fit_stacked
 from regbench.training.loop import numbers
 from regbench.training.stacked import clip_each, why_not
-from tests.test_train import config, metrics
+from tests.test_train import config, interrupt, metrics
 
 CPU = torch.device("cpu")
 AUTOENCODER = ("model=autoencoder", "task=reconstruct", "model.width=12")
@@ -279,20 +279,8 @@ def test_a_killed_stack_goes_on_from_its_last_epoch_stacked_or_alone(tmp_path, m
 
 
 def test_a_training_that_began_alone_goes_on_in_a_stack(tmp_path, monkeypatch):
-    import regbench.training.loop as loop
-
-    real, calls = loop.train_epoch, []
-
-    def stops_in_its_second_epoch(*args):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*args)
-
     train(config(tmp_path / "whole", *DROPOUT, SEEDS, "stack=off"))
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(loop, "train_epoch", stops_in_its_second_epoch)
-        train(config(tmp_path / "parts", *DROPOUT, SEEDS, "stack=off"))
+    interrupt(config(tmp_path / "parts", *DROPOUT, SEEDS, "stack=off"), monkeypatch)
     train(config(tmp_path / "parts", *DROPOUT, SEEDS, "stack=3"))
     assert_rows_close(rows(tmp_path / "parts"), rows(tmp_path / "whole"))
 
