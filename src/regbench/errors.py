@@ -1,7 +1,7 @@
 """The exceptions of which the command line shows the message alone, and that message."""
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Wrong input. The message is one line: the key, the value and what is allowed."""
 
 

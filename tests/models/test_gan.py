@@ -16,7 +16,7 @@ from regbench.jobs import members
 from regbench.models import DCGAN, SNGAN, WGANGP
 from regbench.models.gan import gradient_norms
 from regbench.regularizers import Dropout, SiteLayers
-from regbench.regularizers.base import site_shapes
+from regbench.regularizers.sites import site_shapes
 from regbench.reports.store import Store
 from regbench.train import train
 from tests.test_train import config

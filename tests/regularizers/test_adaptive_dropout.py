@@ -343,7 +343,7 @@ def test_a_layer_alone_learns_its_rate_in_a_users_network(estimator):
 @pytest.mark.parametrize(
     "arguments,words",
     [
-        ({"rate": -0.1}, r"rate=-0\.1 is not allowed: an adaptive drop rate lies in \[0, 0\.9\]"),
+        ({"rate": -0.1}, r"rate=-0\.1 is not allowed: allowed is an adaptive drop rate in \[0, 0\.9\]"),
         ({"rate": 0.95}, r"rate=0\.95 is not allowed"),
         ({"rate": float("nan")}, "rate=nan is not allowed"),
         ({"estimator": "exact"}, "estimator=exact is not allowed: allowed are concrete, score"),
@@ -382,7 +382,7 @@ def test_wrong_rules_and_places_are_refused(arguments, words):
         ("regularizer.method.rule=up", "rule=up is not allowed"),
         ("regularizer.method.estimator=none", "estimator=none is not allowed"),
         ("regularizer.method.temperature=-1", "temperature=-1 is not allowed"),
-        ("regularizer.method.beta=fast", "regularizer: regbench.regularizers.AdaptiveDropoutLayers does not take"),
+        ("regularizer.method.beta=fast", "beta=fast is not allowed: allowed is a finite number"),
         ("+regularizer.method.decay=1", "regularizer: regbench.regularizers.AdaptiveDropoutLayers does not take"),
     ],
 )

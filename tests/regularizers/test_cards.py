@@ -10,7 +10,7 @@ from regbench import regularizers
 from regbench.paths import ROOT
 
 PARTS = ("Paper", "Formula", "Where", "Paper settings", "Ambiguities and the choice made", "Deviations", "Evidence")
-WITHOUT = ("base", "combined")  # what a regularizer is, and several at once: no method of their own
+WITHOUT = ("base", "sites", "combined")  # what a regularizer is, where it stands, several at once: no method
 CARDS = sorted(
     {getattr(regularizers, name).__module__ for name in regularizers.__all__}
     - {f"regbench.regularizers.{name}" for name in WITHOUT}

@@ -146,8 +146,7 @@ def one_process_group(tmp_path):
 
 
 def test_distributed_data_parallel_keeps_its_hold_on_the_buffers(one_process_group):
-    """The averaged masks are made by the first forward, after DDP has listed the buffers."""
-    layer = PBEDropout2d(3)
+    layer = PBEDropout2d(3, map_size=(8, 8))
     model = DistributedDataParallel(nn.Sequential(nn.Conv2d(1, 3, 1), layer))
     for _ in range(2):
         model(torch.rand(2, 1, 8, 8)).sum().backward()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regbench.errors import UserError
-from regbench.regularizers import PBEDropout2d, pb_edropout
+from regbench.regularizers import PBEDropout2d, load_training_state, pb_edropout, training_state
 from regbench.regularizers.candidates import normal_quantiles
 from regbench.regularizers.pb_edropout import gibbs_probabilities, keep_count, patch_energy, temperature_at
 from tests.regularizers.reference import Reference
@@ -73,7 +73,7 @@ def test_zero_activations_count_as_eps():
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])
 def test_fast_layer_follows_the_reference_step_by_step(monkeypatch, shift):
-    layer = PBEDropout2d(4, **SETTINGS, **SILENT).train()
+    layer = PBEDropout2d(4, **SETTINGS, **SILENT, map_size=(8, 8)).train()
     reference = Reference(**SETTINGS, **SILENT)
     for step in range(6):
         x = feature_map(seed=step, shift=shift)
@@ -153,18 +153,16 @@ def test_gradients_are_exactly_zero_on_dropped_patches_and_one_elsewhere():
 @pytest.mark.parametrize("side,expected", [(24, 22 / 144), (28, 30 / 196)])
 def test_counted_share_of_masked_patches_is_the_papers(side, expected):
     """15.28 % on 24x24 maps (MNIST) and 15.31 % on 28x28 (CIFAR), counted on the applied masks."""
-    layer = PBEDropout2d(2).train()
+    layer = PBEDropout2d(2, map_size=(side, side)).train()
     layer(feature_map(2, 2, side))
     assert layer.measurements()["masked"] == pytest.approx(expected, abs=1e-9)
-    assert layer.measurements() == {}
-    layer.eval()
+    assert layer.eval().measurements() == {"masked": 0.0}
     layer.mode = "mask"
-    layer(feature_map(2, 2, side))
-    assert layer.measurements()["masked"] == pytest.approx(expected, abs=1e-9)
+    assert layer.measurements() == {"masked": pytest.approx(expected, abs=1e-9)}
 
 
 def test_evaluation_modes():
-    layer = PBEDropout2d(4, **SETTINGS).train()
+    layer = PBEDropout2d(4, **SETTINGS, map_size=(8, 8)).train()
     for step in range(4):
         layer(feature_map(seed=step))
     layer.eval()
@@ -179,7 +177,7 @@ def test_evaluation_modes():
 
 
 def test_mask_mode_before_any_training_keeps_everything():
-    layer = PBEDropout2d(4).eval()
+    layer = PBEDropout2d(4, map_size=(8, 8)).eval()
     layer.mode = "mask"
     ones = torch.ones(2, 4, 8, 8)
     assert torch.equal(layer(ones), ones)
@@ -190,7 +188,7 @@ def test_most_kept_patches_are_the_strong_ones():
     x = torch.full((8, 2, 8, 8), 1.0)
     x[:, :, :2, :4] = 1e-2
     for variant in ("printed", "standardized"):
-        layer = PBEDropout2d(2, keep=0.875, variant=variant, beta=0.0).train()
+        layer = PBEDropout2d(2, keep=0.875, variant=variant, beta=0.0, map_size=(8, 8)).train()
         for _ in range(30):
             layer(x)
         assert layer.ema[:, :2].max() < 0.2 < 0.8 < layer.ema[:, 2:].min()
@@ -207,23 +205,20 @@ def test_feedback_from_mutated_masks_moves_g_differently():
 
 
 @pytest.mark.parametrize("variant", ["printed", "standardized"])
-def test_state_dict_deepcopy_and_seed_give_the_same_masks(variant):
-    layer = PBEDropout2d(4, variant=variant).train()
+def test_what_it_remembers_deepcopy_and_seed_give_the_same_masks(variant):
+    layer = PBEDropout2d(4, variant=variant, map_size=(8, 8)).train()
     layer(feature_map())
-    loaded = PBEDropout2d(4, variant=variant).train()
+    loaded = PBEDropout2d(4, variant=variant, map_size=(8, 8)).train()
     loaded.load_state_dict(layer.state_dict())
+    load_training_state(loaded, training_state(layer))
     copied = copy.deepcopy(layer)
     results = []
     for other in (layer, loaded, copied):
         torch.manual_seed(5)
-        results.append((other(feature_map(seed=2)), other.state_dict()))
+        results.append((other(feature_map(seed=2)), dict(other.named_buffers())))
     for output, state in results[1:]:
         assert torch.equal(output, results[0][0])
         assert all(torch.equal(state[key], results[0][1][key]) for key in state)
-
-
-def test_everything_it_remembers_is_in_the_state_dict():
-    assert set(PBEDropout2d(4).state_dict()) == {"proxy", "steps", "ema", "patch_counts", "mass_sums"}
 
 
 def test_autocast_keeps_energies_in_float32_and_the_output_in_its_type():
@@ -240,7 +235,7 @@ def test_autocast_keeps_energies_in_float32_and_the_output_in_its_type():
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("variant", ["printed", "standardized"])
 def test_a_cast_network_still_trains(dtype, variant):
-    layer = PBEDropout2d(4, variant=variant).to(dtype).train()
+    layer = PBEDropout2d(4, variant=variant, map_size=(8, 8)).to(dtype).train()
     x = feature_map(shift=1.0).to(dtype).requires_grad_()
     layer(x).sum().backward()
     kept = kept_patches(x.grad, layer)
@@ -279,6 +274,13 @@ def test_torch_compile_gives_the_same_masks():
         ({"feedback_from": "none"}, "feedback_from=none"),
         ({"patch_size": 5, "map_size": (12, 12)}, "patch_size=5"),
         ({"keep": 0.01, "map_size": (8, 8)}, "keep=0.01"),
+        ({"keep": None}, "keep=None"),
+        ({"keep": "high"}, "keep=high"),
+        ({"keep": True}, "keep=True"),
+        ({"population": 2.0}, "population=2.0"),
+        ({"noise_std": float("inf")}, "noise_std=inf"),
+        ({"map_size": 8}, "map_size=8"),
+        ({"map_size": (8, 0)}, r"map_size=\(8, 0\)"),
     ],
 )
 def test_wrong_settings_are_named_with_what_is_allowed(arguments, words):
@@ -287,13 +289,24 @@ def test_wrong_settings_are_named_with_what_is_allowed(arguments, words):
 
 
 def test_wrong_inputs_are_named():
-    layer = PBEDropout2d(4)
+    layer = PBEDropout2d(4, map_size=(8, 8))
     with pytest.raises(UserError, match="was made for"):
         layer(torch.ones(2, 3, 8, 8))
     with pytest.raises(UserError, match="patch_size=2 does not divide"):
-        layer(torch.ones(2, 4, 7, 7))
-    layer(torch.ones(2, 4, 8, 8))
+        PBEDropout2d(4)(torch.ones(2, 4, 7, 7))
     with pytest.raises(UserError, match="one layer per map size"):
         layer(torch.ones(2, 4, 12, 12))
     with pytest.raises(UserError, match="mode=half"):
         layer.mode = "half"
+    with pytest.raises(UserError, match="mode=mask needs averaged masks"):
+        PBEDropout2d(4).mode = "mask"
+
+
+def test_full_mode_takes_any_map_and_mask_mode_its_own_height_and_width():
+    layer = PBEDropout2d(2, map_size=(8, 8)).eval()
+    for shape in ((1, 2, 7, 5), (1, 2, 4, 16), (0, 2, 8, 8)):
+        assert layer(torch.ones(shape)).shape == shape
+    layer.mode = "mask"
+    assert layer(torch.ones(3, 2, 8, 8)).shape == (3, 2, 8, 8)
+    with pytest.raises(UserError, match="one layer per map size"):  # as many patches, elsewhere
+        layer(torch.ones(1, 2, 4, 16))

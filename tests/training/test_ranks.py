@@ -224,7 +224,7 @@ def test_members_beside_their_baseline_are_served_or_trained_by_all_processes(tm
             ["budget.heldout_images=1"],
             "budget.heldout_images=1 is too few for 2 processes: allowed are 2 or more",
         ),
-        (["regularizer=dropout", "strengths=[1.5]"], "p=1.5 is not allowed: a drop rate lies in [0, 1)"),
+        (["regularizer=dropout", "strengths=[1.5]"], "p=1.5 is not allowed: allowed is a drop rate in [0, 1)"),
     ],
 )
 def test_what_cannot_be_is_one_line_of_every_process(tmp_path, overrides, line):

@@ -18,6 +18,7 @@ from regbench.data.prepared import Prepared
 from regbench.data.sources import digits
 from regbench.experiments import load_config
 from regbench.jobs import members
+from regbench.regularizers import training_state
 from regbench.training import Checkpoint, Training, fit
 from regbench.training.ranks import Ranks, join
 
@@ -132,7 +133,8 @@ def outcome(name: str) -> dict:
     images, overrides = CASES[name]
     training, data, schedule = begun(images, overrides)
     fit(training, data, schedule)
-    return {"records": training.records, "state": training.model.state_dict(), "seed": torch.initial_seed()}
+    state = training.model.state_dict() | training_state(training.model)
+    return {"records": training.records, "state": state, "seed": torch.initial_seed()}
 
 
 def evaluations() -> dict[str, dict]:

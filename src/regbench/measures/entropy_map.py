@@ -5,15 +5,18 @@ Source: Meni et al., "Entropy-based Guidance of Deep Neural Networks", Corollary
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from regbench.errors import UserError
 from regbench.regularizers.entropy import conv_entropy_change, dense_entropy_change
 from regbench.regularizers.placement import choose_layers
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @torch.no_grad()
@@ -41,7 +44,7 @@ def _changes(name: str, weight: Tensor) -> np.ndarray:
     return change.float().cpu().numpy().reshape(-1)
 
 
-def summarise(changes: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def summarise(changes: Mapping[str, np.ndarray]) -> "pd.DataFrame":
     """A line a layer: number (from 1), name, filters, mean, lowest, quartiles and highest, in nats; outliers.
 
     `outliers` is the share of filters beyond 1.5 box lengths, as the box plots draw them.
@@ -54,6 +57,8 @@ def summarise(changes: Mapping[str, np.ndarray]) -> pd.DataFrame:
         reach = 1.5 * (third - first)
         numbers["outliers"] = ((values < first - reach) | (values > third + reach)).mean()
         lines.append({"number": number, "layer": name, "filters": values.size, **numbers})
+    import pandas as pd  # here: who trains has no need of it
+
     return pd.DataFrame(lines)
 
 

@@ -7,8 +7,6 @@ import warnings
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.inception import InceptionScore
 
 SCORE_SPLITS = 10  # as is usual: the mean of the scores of tenths
 
@@ -28,6 +26,8 @@ class Reference:
     """The features (N, d) of real images that generated ones are measured against."""
 
     def __init__(self, features: Tensor):
+        from torchmetrics.image.fid import FrechetInceptionDistance  # slow to load
+
         self.distance = FrechetInceptionDistance(_Given(features.shape[1]), reset_real_features=False)
         self.distance.set_dtype(torch.float64)
         self.distance.to(features.device).update(features.double(), real=True)
@@ -52,6 +52,8 @@ def total_variance(features: Tensor) -> float:
 
 def inception_score(logits: Tensor) -> float:
     """exp of the mean KL divergence of class probabilities to their mean, of logits (N, K), averaged over tenths."""
+    from torchmetrics.image.inception import InceptionScore
+
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*will save all extracted features.*")
         score = InceptionScore(_Given(logits.shape[1]), splits=SCORE_SPLITS)

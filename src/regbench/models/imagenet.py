@@ -12,7 +12,6 @@ the last of each bottleneck but the network's last. "Empirical" is read from a m
 """
 
 import torch
-import torchvision.models
 from torch import Tensor, nn
 
 from regbench.errors import UserError
@@ -43,6 +42,8 @@ class VGG16(nn.Module):
         pooled = min(7, *(side // 32 for side in input_shape[1:])) if pooled is None else pooled
         if not isinstance(pooled, int) or isinstance(pooled, bool) or pooled < 1:
             raise UserError(f"model.pooled={pooled} is not allowed: an integer of 1 or more")
+        import torchvision.models  # here: loading it takes longer than most trainings need it
+
         with torch.device("meta"):  # the original's weights are never made: those of its head take seconds
             vgg = torchvision.models.vgg16(num_classes=classes, dropout=dropout, init_weights=False)
             vgg.classifier[0] = nn.Linear(512 * pooled**2, 4096)
@@ -78,6 +79,8 @@ class ResNet50(nn.Module):
     def __init__(self, input_shape: tuple[int, int, int], classes: int, width: float = 1.0, dropout: float = 0.0):
         super().__init__()
         _check("resnet50", input_shape, width, dropout)
+        import torchvision.models
+
         with torch.device("meta"):
             resnet = torchvision.models.resnet50(num_classes=classes)
         _narrow(resnet, width, input_shape[0], last=resnet.fc)

@@ -32,8 +32,10 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from regbench.errors import UserError
-from regbench.regularizers.base import SiteLayers
+from regbench.regularizers.layer import Layer
+from regbench.regularizers.precision import widen
+from regbench.regularizers.settings import choice, is_number, require
+from regbench.regularizers.sites import SiteLayers
 
 HIGHEST_RATE = 0.9
 LOWEST_RATE = 1e-3  # of a mask: the slope of logit and logarithm has no bound at 0
@@ -60,7 +62,7 @@ def mask_log_probability(rate: Tensor, mask: Tensor) -> Tensor:
 
 
 def updated_rate(rate: Tensor, gradients: Mapping[str, Tensor], rule: str, beta: float) -> Tensor:
-    """The rate after one step of rule (5), in [0, 0.9].
+    """The rate after one step of rule (5), in [0, 0.9]; the rate itself where a gradient is not finite.
 
     Args:
         gradients: of the minimised losses with respect to the rate: `generator` and `discriminator`, or any one
@@ -69,10 +71,11 @@ def updated_rate(rate: Tensor, gradients: Mapping[str, Tensor], rule: str, beta:
     """
     generator, discriminator = RULES[rule]
     signed = [(discriminator if name == "discriminator" else generator) * each for name, each in gradients.items()]
-    return (rate + beta * sum(signed)).clamp(0.0, HIGHEST_RATE)
+    moved = rate + beta * sum(signed)
+    return torch.where(moved.isfinite(), moved, rate).clamp(0.0, HIGHEST_RATE)  # else NaN would stay for good
 
 
-class AdaptiveDropout(nn.Module):
+class AdaptiveDropout(Layer):
     """Dropout whose `rate` is a parameter with a gradient; identity in evaluation mode. Any shape.
 
     Args:
@@ -86,24 +89,22 @@ class AdaptiveDropout(nn.Module):
 
     def __init__(self, rate: float | nn.Parameter = 0.5, estimator: str = "concrete", temperature: float = 0.1):
         super().__init__()
-        if estimator not in ESTIMATORS:
-            raise UserError(f"estimator={estimator} is not allowed: allowed are {', '.join(ESTIMATORS)}")
-        if not temperature > 0:
-            raise UserError(f"temperature={temperature} is not allowed: a number above 0")
+        self.estimator = choice("estimator", estimator, ESTIMATORS)
+        self.temperature = require("temperature", temperature, lambda t: is_number(t) and t > 0, "a number above 0")
         self.rate = rate if isinstance(rate, nn.Parameter) else rate_parameter(rate)
-        self.estimator, self.temperature = estimator, temperature
         self.drawn: list[Tensor] | None = None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tensor) -> Tensor:
         if not self.training:
             return x
+        uniform = torch.rand_like(x, dtype=widen(x).dtype)  # the slopes of a mask have no room in 16 bits
         if self.estimator == "concrete":
-            mask = concrete_mask(self.rate, torch.rand_like(x), self.temperature)
+            mask = concrete_mask(self.rate, uniform, self.temperature)
         else:
-            mask = (torch.rand_like(x) >= self.rate.detach().clamp(min=LOWEST_RATE)).to(x.dtype)
+            mask = (uniform >= self.rate.detach().clamp(min=LOWEST_RATE)).to(uniform.dtype)
             if self.drawn is not None:
                 self.drawn.append(mask_log_probability(self.rate, mask))
-        return x * mask / (1 - self.rate)
+        return x * mask.to(x.dtype) / (1 - self.rate)
 
 
 def rate_parameter(rate: float) -> nn.Parameter:
@@ -112,8 +113,8 @@ def rate_parameter(rate: float) -> nn.Parameter:
     Raises:
         UserError: it is not in [0, 0.9].
     """
-    if not 0.0 <= rate <= HIGHEST_RATE:
-        raise UserError(f"rate={rate} is not allowed: an adaptive drop rate lies in [0, {HIGHEST_RATE}]")
+    allowed = f"an adaptive drop rate in [0, {HIGHEST_RATE}]"
+    require("rate", rate, lambda value: is_number(value) and 0.0 <= value <= HIGHEST_RATE, allowed)
     return nn.Parameter(torch.tensor(float(rate)))
 
 
@@ -135,10 +136,8 @@ class AdaptiveDropoutLayers(SiteLayers):
         temperature: float = 0.1,
         shared: bool = True,
     ):
-        if rule not in RULES:
-            raise UserError(f"rule={rule} is not allowed: allowed are {', '.join(RULES)}")
-        if not 0.0 <= beta < float("inf"):
-            raise UserError(f"beta={beta} is not allowed: a finite number of 0 or more")
+        choice("rule", rule, tuple(RULES))
+        require("beta", beta, lambda value: is_number(value) and value >= 0.0, "a finite number of 0 or more")
         common = rate_parameter(rate)
 
         def layer() -> AdaptiveDropout:

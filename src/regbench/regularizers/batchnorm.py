@@ -21,9 +21,11 @@ Evidence
 from torch import Tensor, nn
 
 from regbench.errors import UserError
+from regbench.regularizers.layer import Layer
+from regbench.regularizers.settings import is_count, is_number, require
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(Layer):
     """Batch normalisation of (N, C, H, W) or (N, C), or a mixture of it and its input.
 
     Args:
@@ -32,12 +34,13 @@ class BatchNorm(nn.Module):
 
     def __init__(self, channels: int, share: float = 1.0, eps: float = 1e-5, momentum: float = 0.1):
         super().__init__()
-        if not 0.0 < share <= 1.0:
-            raise UserError(f"share={share} is not allowed: allowed is above 0, up to 1")
-        self.share = share
+        require("channels", channels, is_count, "an integer of 1 or more")
+        self.share = require("share", share, lambda part: is_number(part) and 0.0 < part <= 1.0, "above 0, up to 1")
         self.norm = _AnyBatchNorm(channels, eps, momentum)
 
-    def forward(self, x: Tensor) -> Tensor:
+    _apply = nn.Module._apply  # torch's own layer, in the precision that torch gives it
+
+    def transform(self, x: Tensor) -> Tensor:
         normalised = self.norm(x)
         return normalised if self.share == 1.0 else x.lerp(normalised, self.share)
 

@@ -52,12 +52,14 @@ def _candidate_masks(scores: Tensor, mass: Tensor, bits: Tensor, noise_std: floa
         noisy += flat_scores[rows]
         ordered = np.sort(noisy, axis=-1)
         chosen = noisy <= ordered[..., count - 1, None]
+        unsure = np.isnan(ordered[..., -1])  # NaN is sorted to the end
         if count < n_patches:
-            tied = ordered[..., count] == ordered[..., count - 1]
-            if tied.any():
-                chosen[tied] = settle_ties(noisy[tied], count)
+            unsure |= ordered[..., count] == ordered[..., count - 1]
+        if unsure.any():
+            chosen[unsure] = settle_ties(noisy[unsure], count)
         flat_dropped[:, rows] = chosen
-        np.multiply(chosen, flat_mass[rows], out=noisy)
+        with np.errstate(invalid="ignore"):  # of an infinite mass
+            np.multiply(chosen, flat_mass[rows], out=noisy)
         noisy.sum(-1, out=flat_removed[:, rows])
 
     starts = range(0, flat_scores.shape[0], BLOCK)

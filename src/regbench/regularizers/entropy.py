@@ -41,8 +41,10 @@ import torch
 from torch import Tensor, nn
 
 from regbench.errors import UserError
-from regbench.regularizers.base import Regularizer, check_strength
-from regbench.regularizers.placement import choose_layers, trained_weight
+from regbench.regularizers.base import Regularizer
+from regbench.regularizers.penalty import WeightPenalty, check_strength, trained
+from regbench.regularizers.precision import widen
+from regbench.regularizers.settings import choice, is_number, require
 
 FORMS = ("log", "reciprocal")
 #: where e^(log eps - change) overflows in float32, the gradient of the dense reciprocal is exactly 0
@@ -61,7 +63,7 @@ def conv_entropy_change(weight: Tensor, map_size: tuple[int, int] | None = None)
     """
     if weight.dim() != 4 or weight.numel() == 0:
         raise UserError(f"weight of shape {tuple(weight.shape)} is none of a 2D convolution: allowed is (O, I, p, q)")
-    change = weight[:, :, 0, 0].abs().log()
+    change = widen(weight)[:, :, 0, 0].abs().log()
     if map_size is None:
         return change
     rows, columns = (side - kernel + 1 for side, kernel in zip(map_size, weight.shape[2:], strict=True))
@@ -83,7 +85,7 @@ def dense_entropy_change(weight: Tensor) -> Tensor:
 
     -inf where W is singular.
     """
-    return torch.linalg.slogdet(square_part(weight).float()).logabsdet
+    return torch.linalg.slogdet(widen(square_part(weight))).logabsdet
 
 
 def highest_entropy_change(weight: Tensor) -> Tensor:
@@ -92,7 +94,7 @@ def highest_entropy_change(weight: Tensor) -> Tensor:
     Far below what a reciprocal penalty can see, Hadamard's bound (the sum of log row lengths) stands for log|det W|:
     it costs n^2 instead of n^3.
     """
-    bound = square_part(weight).double().norm(dim=-1).log().sum(-1).float()
+    bound = square_part(weight).double().norm(dim=-1).log().sum(-1).to(widen(weight).dtype)
     far = bound < FAR_BELOW
     return bound if far.all() else torch.where(far, bound, dense_entropy_change(weight))
 
@@ -106,12 +108,13 @@ def entropy_loss(weight: Tensor, form: str = "reciprocal", eps: float = 1e-3) ->
     if form == "log":
         return -(dense_entropy_change(weight) if weight.dim() == 2 else conv_entropy_change(weight))
     if weight.dim() != 2:
-        return 1.0 / (weight[:, :, 0, 0].abs() + eps)
+        return 1.0 / (widen(weight)[:, :, 0, 0].abs() + eps)
     # 1 / (e^change + eps) without ever forming e^change, which underflows.
-    return torch.exp(-torch.logaddexp(dense_entropy_change(weight), torch.tensor(math.log(eps), device=weight.device)))
+    change = dense_entropy_change(weight)
+    return torch.exp(-torch.logaddexp(change, change.new_tensor(math.log(eps))))
 
 
-class Entropy(Regularizer):
+class Entropy(WeightPenalty):
     """Entropy guidance of the weights of chosen layers.
 
     Args:
@@ -130,52 +133,57 @@ class Entropy(Regularizer):
         eps: float = 1e-3,
         layer_strengths: dict[str, float | list[float]] | None = None,
     ):
+        super().__init__(strength, placement)
         _check_form(form, eps)
-        self.strength, self.placement, self.form, self.eps = check_strength(strength), placement, form, eps
-        self.layer_strengths = dict(layer_strengths or {})
-        self.layers: dict[str, nn.Module] = {}
+        self.form, self.eps, self.layer_strengths = form, eps, dict(layer_strengths or {})
 
-    def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:
-        self.layers = choose_layers(model, self.placement)
-        unknown = [name for name in self.layer_strengths if name not in self.layers]
+    def attach(self, model: nn.Module, input_shape: tuple[int, int, int] | None = None) -> None:
+        super().attach(model, input_shape)
+        unknown = [name for name in self.layer_strengths if name not in self.names]
         if unknown:
-            raise UserError(f"layer_strengths.{unknown[0]} is no placed layer: allowed are {', '.join(self.layers)}")
-        for name, layer in self.layers.items():
+            raise UserError(f"layer_strengths.{unknown[0]} is no placed layer: allowed are {', '.join(self.names)}")
+        for name, layer in self.layers(model).items():
             if layer.weight.dim() == 2 and dense_entropy_change(layer.weight.detach()).isinf():
                 raise UserError(f"placement={name}: the square part of its weight is singular, its entropy change -inf")
-            factors = self.layer_strengths.get(name, 1.0)
-            if not isinstance(factors, int | float | list | tuple):
-                raise UserError(f"layer_strengths.{name}={factors} is not allowed: a number, or one for each filter")
-            if not isinstance(factors, int | float) and (layer.weight.dim() != 4 or len(factors) != len(layer.weight)):
-                raise UserError(
-                    f"layer_strengths.{name} has {len(factors)} numbers: allowed is one, or one for each of a "
-                    f"convolution's filters; its weight is {tuple(layer.weight.shape)}"
-                )
+            self._check_factors(name, layer.weight)
+
+    def _check_factors(self, name: str, weight: Tensor) -> None:
+        factors = self.layer_strengths.get(name, 1.0)
+        if is_number(factors):
+            return
+        if not isinstance(factors, list | tuple) or not all(map(is_number, factors)):
+            raise UserError(f"layer_strengths.{name}={factors} is not allowed: a number, or one for each filter")
+        if weight.dim() != 4 or len(factors) != len(weight):
+            raise UserError(
+                f"layer_strengths.{name} has {len(factors)} numbers: allowed is one, or one for each of a "
+                f"convolution's filters; its weight is {tuple(weight.shape)}"
+            )
 
     def unit_penalty(self, model: nn.Module) -> Tensor:
-        return torch.stack(list(self._losses())).sum()
+        return torch.stack(list(self._losses(model))).sum()
 
     def has_no_gradient(self, steps: dict[str, float]) -> bool:
         if self.form != "reciprocal":
             return False
-        seen = [steps.get(f"{name}/highest_entropy_change", math.inf) for name in self.layers]
+        seen = [steps.get(f"{name}/highest_entropy_change", math.inf) for name in self.names]
         return all(change < math.log(self.eps) - OVERFLOW for change in seen)
 
     def penalty_measurements(self, model: nn.Module) -> dict[str, float]:
         """The penalty, the norm of its gradient, and the mean change in entropy of each placed layer."""
-        penalty = self.penalty(model)
-        gradients = torch.autograd.grad(penalty, [trained_weight(layer) for layer in self.layers.values()])
-        norm = torch.stack([gradient.norm() for gradient in gradients]).norm()
-        values = {"penalty": penalty.item(), "gradient_norm": norm.item()}
+        penalty, layers = self.penalty(model), self.layers(model)
+        moved = [each for layer in layers.values() for each in trained(layer) if each.requires_grad]
+        gradients = torch.autograd.grad(penalty, moved, allow_unused=True) if moved else []
+        norms = [gradient.norm() for gradient in gradients if gradient is not None]
+        values = {"penalty": penalty.item(), "gradient_norm": torch.stack(norms).norm().item() if norms else 0.0}
         with torch.no_grad():
-            for name, layer in self.layers.items():
+            for name, layer in layers.items():
                 dense = layer.weight.dim() == 2
                 change = dense_entropy_change(layer.weight) if dense else conv_entropy_change(layer.weight).mean()
                 values[f"{name}/entropy_change"] = change.item()
         return values
 
-    def _losses(self) -> Iterator[Tensor]:
-        for name, layer in self.layers.items():
+    def _losses(self, model: nn.Module) -> Iterator[Tensor]:
+        for name, layer in self.layers(model).items():
             loss = entropy_loss(layer.weight, self.form, self.eps)
             factor = torch.as_tensor(self.layer_strengths.get(name, 1.0), dtype=loss.dtype, device=loss.device)
             yield (loss * (factor[:, None] if factor.dim() else factor)).sum()
@@ -203,7 +211,5 @@ class ConstantPenalty(Regularizer):
 
 
 def _check_form(form: str, eps: float) -> None:
-    if form not in FORMS:
-        raise UserError(f"form={form} is not allowed: allowed are {', '.join(FORMS)}")
-    if not eps > 0 or not math.isfinite(eps):
-        raise UserError(f"eps={eps} is not allowed: a number above 0")
+    choice("form", form, FORMS)
+    require("eps", eps, lambda value: is_number(value) and value > 0, "a number above 0")

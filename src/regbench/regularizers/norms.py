@@ -22,19 +22,19 @@ Evidence
 import torch
 from torch import Tensor, nn
 
-from regbench.errors import UserError
-from regbench.regularizers.base import Regularizer, check_strength
-from regbench.regularizers.placement import choose_layers
+from regbench.regularizers.penalty import WeightPenalty
+from regbench.regularizers.precision import widen
+from regbench.regularizers.settings import require
 
 
 def norm_penalty(weights: list[Tensor], power: int) -> Tensor:
     """Sum of |w|^power over all weights, power 1 or 2: any shapes -> ()."""
     if power == 1:
-        return torch.stack([weight.abs().sum() for weight in weights]).sum()
-    return torch.stack([weight.square().sum() for weight in weights]).sum()
+        return torch.stack([widen(weight).abs().sum() for weight in weights]).sum()
+    return torch.stack([widen(weight).square().sum() for weight in weights]).sum()
 
 
-class NormPenalty(Regularizer):
+class NormPenalty(WeightPenalty):
     """strength times the sum of |w|^power over the weights of the placed layers.
 
     Args:
@@ -43,21 +43,16 @@ class NormPenalty(Regularizer):
     """
 
     def __init__(self, strength: float, power: int, placement: str | int | list[str | int] = "all"):
-        if power not in (1, 2):
-            raise UserError(f"power={power} is not allowed: allowed are 1, 2")
-        self.strength, self.power, self.placement = check_strength(strength), power, placement
-        self.layers: list[nn.Module] = []
-
-    def attach(self, model: nn.Module, input_shape: tuple[int, int, int]) -> None:
-        self.layers = list(choose_layers(model, self.placement).values())
+        super().__init__(strength, placement)
+        self.power = require("power", power, lambda value: value in (1, 2), "1, 2", "are")
 
     def unit_penalty(self, model: nn.Module) -> Tensor:
-        return norm_penalty([layer.weight for layer in self.layers], self.power)
+        return norm_penalty([layer.weight for layer in self.layers(model).values()], self.power)
 
     def penalty_measurements(self, model: nn.Module) -> dict[str, float]:
         """The penalty, the mean |w|, and the share of weights below a thousandth of it (sparsity)."""
         with torch.no_grad():
-            sizes = torch.cat([layer.weight.flatten() for layer in self.layers]).abs()
+            sizes = torch.cat([widen(layer.weight).flatten() for layer in self.layers(model).values()]).abs()
             mean = sizes.mean()
             return {
                 "penalty": self.penalty(model).item(),

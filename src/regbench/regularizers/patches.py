@@ -6,17 +6,29 @@ channels as its contiguous inner dimension, which is what makes the masks cheap 
 """
 
 import functools
+import math
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from regbench.errors import UserError
+from regbench.regularizers.settings import is_count, is_number, require
+
+
+def patch_side(patch_size: int) -> int:
+    """k, the side of a patch: an integer of 1 or more."""
+    return require("patch_size", patch_size, is_count, "an integer of 1 or more")
+
+
+def keep_share(keep: float) -> float:
+    """The share of patches that stay: in (0, 1]."""
+    return require("keep", keep, lambda share: is_number(share) and 0.0 < share <= 1.0, "a share in (0, 1]")
 
 
 def patch_grid(height: int, width: int, patch_size: int) -> tuple[int, int]:
     """Rows and columns of patches of a map; UserError where the patch size does not divide it."""
-    if patch_size < 1 or height % patch_size or width % patch_size:
+    if height % patch_side(patch_size) or width % patch_size:
         raise UserError(
             f"patch_size={patch_size} does not divide the feature map of {height}x{width}: "
             f"allowed are the common divisors {_common_divisors(height, width)}"
@@ -36,9 +48,7 @@ def keep_count(keep: float, n_patches: int) -> int:
     Raises:
         UserError: keep outside (0, 1], or so small that no patch would stay.
     """
-    if not 0.0 < keep <= 1.0:
-        raise UserError(f"keep={keep} is not allowed: the share of patches that stay lies in (0, 1]")
-    kept = int(np.floor(keep * n_patches + 1e-9))
+    kept = math.floor(keep_share(keep) * n_patches + 1e-9)
     if kept < 1:
         raise UserError(f"keep={keep} keeps none of {n_patches} patches: at least {1 / n_patches:.4f} is needed")
     return kept
@@ -71,11 +81,17 @@ def mask_patches(x: Tensor, keep: Tensor) -> Tensor:
 def lowest(scores: Tensor, count: int) -> Tensor:
     """True at the `count` lowest scores of the last dimension, exactly; among equal scores the first are taken.
 
-    (..., L) -> bool (..., L). Scores must not be NaN.
+    (..., L) -> bool (..., L). NaN counts as higher than all numbers.
     """
     if count == 0:
         return torch.zeros_like(scores, dtype=torch.bool)
     return _lowest(scores.contiguous(), count)
+
+
+def lowest_by_sorting(scores: Tensor, count: int) -> Tensor:
+    """The same by torch's own operators, which every export and transform knows; slower on a CPU."""
+    order = torch.sort(scores, dim=-1, stable=True).indices[..., :count]
+    return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, order, True)
 
 
 @torch.library.custom_op("regbench::lowest", mutates_args=(), device_types="cpu")
@@ -85,9 +101,11 @@ def _lowest(scores: Tensor, count: int) -> Tensor:
     ordered = np.sort(values, axis=-1)
     threshold = ordered[:, count - 1]
     chosen = values <= threshold[:, None]
+    unsure = np.isnan(ordered[:, -1])  # NaN is sorted to the end
     if count < values.shape[-1]:
-        tied = ordered[:, count] == threshold
-        chosen[tied] = settle_ties(values[tied], count)
+        unsure |= ordered[:, count] == threshold
+    if unsure.any():
+        chosen[unsure] = settle_ties(values[unsure], count)
     return torch.from_numpy(chosen).view(scores.shape)
 
 
@@ -101,9 +119,7 @@ def settle_ties(values: np.ndarray, count: int) -> np.ndarray:
 
 @_lowest.register_kernel("cuda")
 def _lowest_on_gpu(scores: Tensor, count: int) -> Tensor:
-    # A stable sort, for the same choice among ties as on a CPU.
-    order = torch.sort(scores, dim=-1, stable=True).indices[..., :count]
-    return torch.zeros_like(scores, dtype=torch.bool).scatter_(-1, order, True)
+    return lowest_by_sorting(scores, count)
 
 
 @_lowest.register_fake

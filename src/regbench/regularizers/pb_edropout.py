@@ -40,21 +40,28 @@ Evidence
     `random_patch` is the control: the same K, no energy.
 """
 
-import math
+from collections import deque
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from regbench.errors import UserError
 from regbench.regularizers.candidates import candidate_masks, random_bits
+from regbench.regularizers.layer import Layer, recomputing
 from regbench.regularizers.patches import (
     keep_count,
+    keep_share,
     lowest,
+    lowest_by_sorting,
     mask_patches,
     patch_grid,
+    patch_side,
     sum_patches,
     view_patches,
 )
+from regbench.regularizers.precision import widen
+from regbench.regularizers.settings import choice, is_count, is_number, map_size_of, require
 
 __all__ = [
     "PBEDropout2d",
@@ -67,6 +74,17 @@ __all__ = [
 ]
 
 ALPHA_0 = 0.1  # the factor of alpha_t in the paper, below eq. 1
+REMEMBERED = 256  # forwards whose backward may still repeat them
+MARK = 8  # random numbers that tell one forward from another
+
+
+@dataclass(frozen=True)
+class _Forward:
+    """What a forward drew first, and t and G before it."""
+
+    drawn: Tensor
+    steps: Tensor
+    proxy: Tensor
 
 
 def patch_energy(patches: Tensor, alpha: Tensor | float, beta: float, eps: float) -> Tensor:
@@ -78,7 +96,7 @@ def patch_energy(patches: Tensor, alpha: Tensor | float, beta: float, eps: float
         eps: smallest activation that is told from zero, > 0.
 
     Returns:
-        (...) energies, float32.
+        (...) energies, float32, or float64 of such activations.
     """
     return _energy_of_magnitudes(widen(patches).abs(), alpha, beta, eps)
 
@@ -86,11 +104,6 @@ def patch_energy(patches: Tensor, alpha: Tensor | float, beta: float, eps: float
 def _energy_of_magnitudes(magnitudes: Tensor, alpha: Tensor | float, beta: float, eps: float) -> Tensor:
     inverse = magnitudes.clamp(min=eps).reciprocal_()
     return (alpha * sum_patches(inverse)).add_(_pair_products(inverse), alpha=beta)
-
-
-def widen(x: Tensor) -> Tensor:
-    """Any precision as float32: 1/eps and its square do not fit in 16 bits, and 64 would change no mask."""
-    return x.float()
 
 
 def _pair_products(values: Tensor) -> Tensor:
@@ -152,7 +165,7 @@ def swap_patches(dropped: Tensor, count: int) -> Tensor:
     return dropped ^ leaving ^ entering
 
 
-class PBEDropout2d(nn.Module):
+class PBEDropout2d(Layer):
     """PB-EDropout for feature maps, (N, C, H, W) -> (N, C, H, W), H and W multiples of `patch_size`.
 
     In training the mask of least removed mass is applied, one for every sample and channel, each with exactly K
@@ -170,11 +183,17 @@ class PBEDropout2d(nn.Module):
         beta: weight of the pair energies. c: scale of the temperature. noise_std: sigma. eps: see `patch_energy`.
         variant: "printed" (Algorithm 1) or "standardized" (see the module's docstring).
         feedback_from: "candidates" as printed, or "mutated": the masks whose mean proxy moves G.
-        map_size: (H, W), so that the masks' average exists before the first forward; else it is made there (which
-            torch.compile(fullgraph=True) cannot trace).
+        map_size: (H, W) of the maps, whose masks are then averaged; without it there is no mode "mask", and maps of any
+            size pass.
+
+    `ema`, the averaged masks, is what inference needs and all that `state_dict` holds; weights without it load as those
+    of a layer that has averaged nothing. t and G, which training alone needs, are buffers beside it: `training_state`
+    holds them. A batch that holds NaN or an infinity moves none of this, nor does an empty one. Under
+    torch.utils.checkpoint a repeated forward draws the masks of the first and moves nothing.
 
     Raises:
-        UserError: a setting outside its range, a patch size that does not divide the map, a wrong channel count.
+        UserError: a setting outside its range, a patch size that does not divide the map, a wrong channel count, a mode
+            that the layer does not have.
     """
 
     def __init__(
@@ -196,41 +215,33 @@ class PBEDropout2d(nn.Module):
         map_size: tuple[int, int] | None = None,
     ):
         super().__init__()
-        _require("channels", channels, channels >= 1, "1 or more")
-        _require("keep", keep, 0.0 < keep <= 1.0, "a share in (0, 1]")
-        _require("population", population, isinstance(population, int) and population >= 1, "an integer of 1 or more")
-        _require("mutation", mutation, 0.0 <= mutation <= 1.0, "a rate in [0, 1]")
-        _require("feedback", feedback, 0.0 <= feedback <= 1.0, "a rate in [0, 1]")
-        _require("ema_decay", ema_decay, 0.0 <= ema_decay < 1.0, "a decay in [0, 1)")
-        _require("beta", beta, beta >= 0.0 and math.isfinite(beta), "0 or more")
-        _require("c", c, c > 0.0 and math.isfinite(c), "more than 0")
-        _require("noise_std", noise_std, noise_std >= 0.0 and math.isfinite(noise_std), "0 or more")
+        rate, rest = (lambda value: is_number(value) and 0.0 <= value <= 1.0), "0 or more"
+        self.channels = require("channels", channels, is_count, "an integer of 1 or more")
+        self.patch_size, self.keep = patch_side(patch_size), keep_share(keep)
+        self.population = require("population", population, is_count, "an integer of 1 or more")
+        self.mutation = require("mutation", mutation, rate, "a rate in [0, 1]")
+        self.feedback = require("feedback", feedback, rate, "a rate in [0, 1]")
+        self.ema_decay = require("ema_decay", ema_decay, lambda d: rate(d) and d < 1.0, "a decay in [0, 1)")
+        self.beta = require("beta", beta, lambda value: is_number(value) and value >= 0.0, rest)
+        self.c = require("c", c, lambda value: is_number(value) and value > 0.0, "more than 0")
+        self.noise_std = require("noise_std", noise_std, lambda value: is_number(value) and value >= 0.0, rest)
         # Below, 1/eps^2 times beta leaves float32, and energies are no numbers.
-        _require("eps", eps, eps >= 1e-12 and math.isfinite(eps), "1e-12 or more")
-        _require("patch_size", patch_size, isinstance(patch_size, int) and patch_size >= 1, "an integer of 1 or more")
-        _require("variant", variant, variant in ("printed", "standardized"), "printed, standardized")
-        _require("feedback_from", feedback_from, feedback_from in ("candidates", "mutated"), "candidates, mutated")
+        self.eps = require("eps", eps, lambda value: is_number(value) and value >= 1e-12, "1e-12 or more")
+        self.variant = choice("variant", variant, ("printed", "standardized"))
+        self.feedback_from = choice("feedback_from", feedback_from, ("candidates", "mutated"))
         if feedback_from == "mutated":
             # With rho < 0.5 the printed crossover is the identity, and only then is it left out with right.
-            _require("mutation", mutation, mutation < 0.5, "below 0.5 with feedback_from=mutated")
-            _require("variant", variant, variant == "printed", "printed with feedback_from=mutated")
-        self.channels, self.patch_size, self.keep = channels, patch_size, keep
-        self.population, self.mutation, self.feedback, self.ema_decay = (
-            population,
-            mutation,
-            feedback,
-            ema_decay,
-        )
-        self.beta, self.c, self.noise_std, self.eps = beta, c, noise_std, eps
-        self.variant, self.feedback_from = variant, feedback_from
+            require("mutation", mutation, lambda rho: rho < 0.5, "below 0.5 with feedback_from=mutated")
+            require("variant", variant, lambda word: word == "printed", "printed with feedback_from=mutated")
+        self.map_size = map_size_of(map_size)
         self._mode = "full"
-        self.register_buffer("proxy", torch.ones(()))  # G_t
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # t
-        self.register_buffer("ema", torch.zeros(channels, 0))  # (C, L), share of training masks that kept a patch
-        self.register_buffer("patch_counts", torch.zeros(3, dtype=torch.int64))  # dropped, all, Pr = 0
-        self.register_buffer("mass_sums", torch.zeros(2))  # L1 activation mass: removed, all
-        if map_size is not None:
-            self._size_for(*map_size)
+        self.register_buffer("ema", self._initial_ema())  # (C, L), share of training masks that kept a patch
+        self.register_buffer("proxy", torch.ones(()), persistent=False)  # G_t
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64), persistent=False)  # t
+        # dropped, all, Pr = 0
+        self.register_buffer("patch_counts", torch.zeros(3, dtype=torch.int64), persistent=False)
+        self.register_buffer("mass_sums", torch.zeros(2), persistent=False)  # L1 activation mass: removed, all
+        self._forwards: deque[_Forward] = deque(maxlen=REMEMBERED)
 
     @property
     def mode(self) -> str:
@@ -239,90 +250,116 @@ class PBEDropout2d(nn.Module):
 
     @mode.setter
     def mode(self, mode: str) -> None:
-        _require("mode", mode, mode in ("full", "mask"), "full, mask")
+        choice("mode", mode, ("full", "mask"))
+        if mode == "mask" and self.map_size is None:
+            raise UserError(
+                "mode=mask needs averaged masks, which have the size of the map: give the layer its map_size"
+            )
         self._mode = mode
 
     def extra_repr(self) -> str:
-        return f"{self.channels}, patch_size={self.patch_size}, keep={self.keep}, variant={self.variant}"
+        size = "" if self.map_size is None else f", map_size={self.map_size}"
+        return f"{self.channels}, patch_size={self.patch_size}, keep={self.keep}, variant={self.variant}{size}"
 
-    def forward(self, x: Tensor) -> Tensor:
+    def transform(self, x: Tensor) -> Tensor:
         if x.dim() != 4 or x.shape[1] != self.channels:
             raise UserError(f"input of shape {tuple(x.shape)}: PBEDropout2d was made for (N, {self.channels}, H, W)")
-        grid = self._size_for(x.shape[2], x.shape[3])
-        if self.training:
-            with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-                keep = self._select(x.detach(), grid)
-            return mask_patches(x, keep)
-        if self.mode == "full":
-            self._count(torch.zeros((), dtype=torch.int64, device=x.device), x.shape[0] * self.ema.numel())
+        if not self.training and self.mode == "full":
             return x
-        keep = self.inference_mask()
-        self._count((keep == 0).sum() * x.shape[0], x.shape[0] * self.ema.numel())
-        return mask_patches(x, keep.view(1, self.channels, *grid))
+        if self.map_size not in (None, tuple(x.shape[2:])):
+            raise UserError(
+                f"input of shape {tuple(x.shape)}: this layer averages masks of maps of {self.map_size[0]} x "
+                f"{self.map_size[1]}; use one layer per map size"
+            )
+        grid = patch_grid(x.shape[2], x.shape[3], self.patch_size)
+        if not self.training:
+            return mask_patches(x, self.inference_mask().view(1, self.channels, *grid))
+        if x.numel() == 0:
+            return x
+        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+            keep = self._select(x.detach(), grid)
+        return mask_patches(x, keep)
 
     def inference_mask(self) -> Tensor:
-        """The mask of MASK mode, bool (C, L): the K patches per channel that training kept most often."""
+        """The mask of MASK mode, bool (C, L): the K patches per channel that training kept most often.
+
+        A channel whose patches were all kept as often, as before any training, keeps everything.
+        """
         n_patches = self.ema.shape[1]
-        dropped = lowest(self.ema, n_patches - keep_count(self.keep, n_patches))
-        return ~dropped | (self.steps == 0)
+        dropped = lowest_by_sorting(self.ema, n_patches - keep_count(self.keep, n_patches))
+        return ~dropped | (self.ema == self.ema[:, :1]).all(dim=1, keepdim=True)
+
+    def pictures(self) -> dict[str, Tensor]:
+        """`ema` and `mask`, what MASK mode applies: each (C, H/k, W/k) in [0, 1]; none without averaged masks."""
+        if self.map_size is None:
+            return {}
+        grid = (self.channels, *patch_grid(*self.map_size, self.patch_size))
+        found = {"ema": self.ema.detach(), "mask": self.inference_mask()}
+        return {name: each.float().cpu().view(grid) for name, each in found.items()}
 
     def measurements(self) -> dict[str, float]:
-        """What was counted since the last call, read from the device once; the counts start anew.
+        """What training forwards came to since the last call, read from the device once; the counts start anew.
 
         `masked`: share of patches masked; `zero_probability`: share with Pr exactly 0; `removed_mass`: share of
-        the L1 activation mass removed (both only where training forwards were counted); `proxy`: G.
+        the L1 activation mass removed; `proxy`: G. Without such a forward: `masked`, as evaluation does in its mode.
         """
         dropped, patches, zero = self.patch_counts.tolist()
         removed, mass = self.mass_sums.tolist()
-        values = {"masked": dropped / patches} if patches else {}
-        if mass:
-            values |= {
-                "zero_probability": zero / patches,
-                "removed_mass": removed / mass,
-                "proxy": self.proxy.item(),
-            }
         self.patch_counts.zero_()
         self.mass_sums.zero_()
+        if not patches:
+            share = 0.0 if self.mode == "full" else (~self.inference_mask()).double().mean().item()
+            return {"masked": share}
+        values = {"masked": dropped / patches}
+        if mass:
+            values |= {"zero_probability": zero / patches, "removed_mass": removed / mass, "proxy": self.proxy.item()}
         return values
 
-    def _size_for(self, height: int, width: int) -> tuple[int, int]:
-        grid = patch_grid(height, width, self.patch_size)
-        n_patches = grid[0] * grid[1]
-        if self.ema.shape[1] == 0:
-            keep_count(self.keep, n_patches)
-            # In place: DistributedDataParallel holds on to the tensor that it was shown.
-            self.ema.resize_(self.channels, n_patches).fill_(self.keep)
-        elif self.ema.shape[1] != n_patches:
-            raise UserError(
-                f"feature map of {height}x{width} has {n_patches} patches: this layer has averaged masks of "
-                f"{self.ema.shape[1]}; use one layer per map size"
-            )
-        return grid
+    def _initial_ema(self) -> Tensor | None:
+        if self.map_size is None:
+            return None
+        rows, columns = patch_grid(*self.map_size, self.patch_size)
+        keep_count(self.keep, rows * columns)
+        return torch.full((self.channels, rows * columns), float(self.keep))
 
     def _select(self, x: Tensor, grid: tuple[int, int]) -> Tensor:
         """Steps 2 to 14 of Algorithm 1 for all channels at once: (N, C, H, W) -> float mask (N, C, H/k, W/k)."""
-        self.steps += 1
         magnitudes = view_patches(widen(x).abs(), self.patch_size)
-        alpha = ALPHA_0 * (1.0 + self.feedback * self.proxy)
-        energy = _channels_first(_energy_of_magnitudes(magnitudes, alpha, self.beta, self.eps))
         mass = _channels_first(sum_patches(magnitudes))
-        temperature = temperature_at(self.steps, self.c)
+        bits = random_bits(mass, self.population)
+        again = recomputing()
+        steps, proxy = self._state_for(bits, again)
+        alpha = ALPHA_0 * (1.0 + self.feedback * proxy)
+        energy = _channels_first(_energy_of_magnitudes(magnitudes, alpha, self.beta, self.eps))
+        temperature = temperature_at(steps + 1, self.c)
         if self.variant == "standardized":
             energy = standardized_log_energy(energy)
         probabilities = gibbs_probabilities(energy, temperature)
         scores = probabilities if self.variant == "printed" else torch.log_softmax(energy / -temperature, dim=-1)
-        candidates, proxies, mean_proxy = self._evolve(scores, mass)
+        candidates, proxies, mean_proxy = self._evolve(scores.float(), mass.float(), bits)
         best = proxies.argmin(0)
         dropped = candidates[best, torch.arange(self.channels, device=x.device)]
         keep = (~dropped).to(x.dtype)
-        self._observe(keep, probabilities, proxies.gather(0, best[None]), mass, mean_proxy)
+        if not again:
+            self._observe(keep, probabilities, proxies.gather(0, best[None]), mass, mean_proxy)
         return keep.unflatten(2, grid).transpose(0, 1).contiguous(memory_format=_memory_format(x))
 
-    def _evolve(self, scores: Tensor, mass: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _state_for(self, bits: Tensor, again: bool) -> tuple[Tensor, Tensor]:
+        """t and G before this forward; of a repeated one those of the first, which drew the same bits."""
+        if torch.compiler.is_compiling():  # which repeats by itself what it does not keep
+            return self.steps, self.proxy
+        drawn = bits.flatten()[:MARK].clone()
+        if not again:
+            self._forwards.append(_Forward(drawn, self.steps.clone(), self.proxy.clone()))
+            return self.steps, self.proxy
+        # Without preserved random state no forward drew these: the masks differ anyway, as all dropout's do then.
+        found = [each for each in self._forwards if torch.equal(each.drawn, drawn)] or list(self._forwards)
+        return (found[-1].steps, found[-1].proxy) if found else (self.steps, self.proxy)
+
+    def _evolve(self, scores: Tensor, mass: Tensor, bits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The masks to choose from (S, C, N, L), their proxies (S, C), and the mean proxy that moves G."""
         n_patches = mass.shape[-1]
         dropped = n_patches - keep_count(self.keep, n_patches)
-        bits = random_bits(scores, self.population)
         candidates, removed = candidate_masks(scores, mass, bits, self.noise_std, dropped)
         proxies = removed.sum(-1) / (mass.shape[1] * n_patches)
         if self.variant == "standardized":
@@ -334,22 +371,26 @@ class PBEDropout2d(nn.Module):
         return candidates, proxies, proxies.mean()
 
     def _observe(self, keep: Tensor, probabilities: Tensor, removed: Tensor, mass: Tensor, mean_proxy: Tensor) -> None:
-        """Move G and the average of masks, and count."""
-        self.proxy.lerp_(mean_proxy.to(self.proxy.dtype), self.feedback)
-        self.ema.lerp_(keep.mean(1, dtype=torch.float32).to(self.ema.dtype), 1.0 - self.ema_decay)
-        patches = keep.numel()
-        self._count(patches - keep.count_nonzero(), patches, patches - probabilities.count_nonzero())
-        self.mass_sums += torch.stack([removed.sum() * mass.shape[1] * mass.shape[2], mass.sum()])
+        """Move t, G and the average of masks, and count; a batch that is not finite moves nothing."""
+        total = mass.sum()
+        good = total.isfinite() & mean_proxy.isfinite()
+        self.steps += good
+        self.proxy.copy_(torch.where(good, self.proxy.lerp(mean_proxy, self.feedback), self.proxy))
+        if self.ema is not None:
+            averaged = self.ema.lerp(keep.mean(1, dtype=torch.float32), 1.0 - self.ema_decay)
+            self.ema.copy_(torch.where(good, averaged, self.ema))
+        kept = keep.count_nonzero()
+        counts = torch.stack([-kept, torch.zeros_like(kept), -probabilities.count_nonzero()]) + keep.numel()
+        self.patch_counts += good * counts
+        sums = torch.stack([removed.sum() * mass.shape[1] * mass.shape[2], total.float()])
+        self.mass_sums += torch.where(good, sums, 0.0)
 
-    def _count(self, dropped: Tensor, patches: int, zero: Tensor | int = 0) -> None:
-        self.patch_counts[0] += dropped
-        self.patch_counts[1] += patches
-        self.patch_counts[2] += zero
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_forwards": deque(maxlen=REMEMBERED)}  # a copy repeats nothing of the original's
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
-        saved = state_dict.get(prefix + "ema")
-        if saved is not None and self.ema.shape[1] == 0 and saved.shape[0] == self.channels:
-            self.ema.resize_(saved.shape)
+        if self.ema is not None and prefix + "ema" not in state_dict:  # weights of a network without this layer
+            state_dict[prefix + "ema"] = self._initial_ema().to(self.ema.device)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
@@ -360,8 +401,3 @@ def _channels_first(values: Tensor) -> Tensor:
 
 def _memory_format(x: Tensor) -> torch.memory_format:
     return torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-
-
-def _require(key: str, value: object, allowed: bool, what: str) -> None:
-    if not allowed:
-        raise UserError(f"{key}={value} is not allowed: allowed is {what}")

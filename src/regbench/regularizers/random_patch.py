@@ -19,10 +19,19 @@ Evidence
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from regbench.errors import UserError
-from regbench.regularizers.patches import keep_count, lowest, mask_patches, patch_grid, random_integers
+from regbench.regularizers.layer import Layer, recomputing
+from regbench.regularizers.patches import (
+    keep_count,
+    keep_share,
+    lowest,
+    mask_patches,
+    patch_grid,
+    patch_side,
+    random_integers,
+)
+from regbench.regularizers.settings import map_size_of
 
 
 def random_patch_mask(x: Tensor, patch_size: int, keep: float) -> Tensor:
@@ -34,40 +43,47 @@ def random_patch_mask(x: Tensor, patch_size: int, keep: float) -> Tensor:
     return ~lowest(scores, n_patches - keep_count(keep, n_patches)).view(samples, channels, rows, columns)
 
 
-class RandomPatch2d(nn.Module):
+class RandomPatch2d(Layer):
     """Drop random patches in training, (N, C, H, W) -> (N, C, H, W); nothing in evaluation.
 
     Args:
         patch_size: k, the side and stride of a patch; it must divide H and W.
         keep: share of patches that stay, exactly floor(keep * L) in each sample and channel.
         map_size: (H, W), to check the patch size at once; else the first forward checks it.
+
+    It has no state: what it counts is in no `state_dict`.
     """
 
     def __init__(self, patch_size: int = 2, keep: float = 0.85, map_size: tuple[int, int] | None = None):
         super().__init__()
-        if not 0.0 < keep <= 1.0:
-            raise UserError(f"keep={keep} is not allowed: allowed is a share in (0, 1]")
+        self.patch_size, self.keep = patch_side(patch_size), keep_share(keep)
+        map_size = map_size_of(map_size)
         if map_size is not None:
             rows, columns = patch_grid(*map_size, patch_size)
             keep_count(keep, rows * columns)
-        self.patch_size, self.keep = patch_size, keep
-        self.register_buffer("patch_counts", torch.zeros(2, dtype=torch.int64))  # dropped, all
-        self.register_buffer("mass_sums", torch.zeros(2))  # L1 activation mass: removed, all
+        self.register_buffer("patch_counts", torch.zeros(2, dtype=torch.int64), persistent=False)  # dropped, all
+        self.register_buffer("mass_sums", torch.zeros(2), persistent=False)  # L1 activation mass: removed, all
 
     def extra_repr(self) -> str:
         return f"patch_size={self.patch_size}, keep={self.keep}"
 
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
+    def transform(self, x: Tensor) -> Tensor:
+        if not self.training or x.numel() == 0:
             return x
         keep = random_patch_mask(x, self.patch_size, self.keep)
         masked = mask_patches(x, keep)
-        with torch.no_grad():
-            self.patch_counts[0] += keep.numel() - keep.count_nonzero()
-            self.patch_counts[1] += keep.numel()
-            mass = x.detach().abs().sum(dtype=torch.float32)
-            self.mass_sums += torch.stack([mass - masked.detach().abs().sum(dtype=torch.float32), mass])
+        if not recomputing():
+            self._count(keep, x.detach(), masked.detach())
         return masked
+
+    @torch.no_grad()
+    def _count(self, keep: Tensor, x: Tensor, masked: Tensor) -> None:
+        self.patch_counts[0] += keep.numel() - keep.count_nonzero()
+        self.patch_counts[1] += keep.numel()
+        mass = x.abs().sum(dtype=torch.float32)
+        removed = mass - masked.abs().sum(dtype=torch.float32)
+        # An activation that is no number would stay in the sums for good.
+        self.mass_sums += torch.where(mass.isfinite(), torch.stack([removed, mass]), 0.0)
 
     def measurements(self) -> dict[str, float]:
         """Share of patches masked and of L1 mass removed since the last call; the counts start anew."""

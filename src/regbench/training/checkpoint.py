@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from regbench.errors import UserError
+from regbench.regularizers import load_training_state, training_state
 
 ORIGIN = ("code", "torch", "device", "threads", "processes")
 
@@ -17,8 +18,8 @@ ORIGIN = ("code", "torch", "device", "threads", "processes")
 class Checkpoint:
     """One member's checkpoint file, replaced whole after every epoch.
 
-    It holds the model (regularizer state included), the optimizer, the random generators and the finished epochs'
-    records: a resumed training equals an uninterrupted one bit for bit on a CPU with as many threads.
+    It holds the model, what its layers remember for training alone, the optimizer, the random generators and the
+    finished epochs' records: a resumed training equals an uninterrupted one bit for bit on a CPU with as many threads.
 
     Args:
         path: the file; None: nothing is kept. member: id of the member; a checkpoint of another config is refused.
@@ -50,6 +51,7 @@ class Checkpoint:
             "origins": [*self.earlier, self.origin],
             "data": self.data,
             "model": model.state_dict(),
+            "training": training_state(model),
             "optimizer": optimizer.state_dict(),
             "random": _random_state(model, noise),
             "epochs": epochs,
@@ -105,6 +107,7 @@ class Checkpoint:
             )
         try:
             model.load_state_dict(state["model"])
+            load_training_state(model, state["training"])
             optimizer.load_state_dict(state["optimizer"])
             _restore_random_state(model, state["random"], noise)
             epochs = state["epochs"]

@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics.classification import BinaryAccuracy, BinaryJaccardIndex
 
 from regbench.data import Batches, Splits
 from regbench.stopping import WATCHED
@@ -44,6 +43,8 @@ class Segment(Task):
     @torch.no_grad()
     def measure(self, model: nn.Module, data: Batches) -> dict[str, float]:
         """Mean loss, accuracy and IoU over a split, whichever process saw which image."""
+        from torchmetrics.classification import BinaryAccuracy, BinaryJaccardIndex  # slow to load
+
         metrics = {"accuracy": BinaryAccuracy(), "iou": BinaryJaccardIndex()}
         metrics = {name: metric.to(data.device) for name, metric in metrics.items()}
         total = torch.zeros((), dtype=torch.float64, device=data.device)

@@ -19,7 +19,7 @@ from torch.func import functional_call, vmap
 
 from regbench.data import Batches, Splits
 from regbench.regularizers import Regularizer, SiteLayers
-from regbench.regularizers.base import input_shapes
+from regbench.regularizers.sites import outputs
 from regbench.training.batch import data_order
 from regbench.training.loop import (
     Failed,
@@ -174,7 +174,8 @@ class Stack:
         )
         self.optimizer = self._stacked_optimizer()
         noisy = {name: module for name, module in first.model.named_modules() if hasattr(module, "draw")}
-        self.noisy = input_shapes(first.model, noisy, first.input_shape) if noisy else {}
+        shapes = outputs(first.model, noisy, first.input_shape) if noisy else {}
+        self.noisy = {name: found[0] for name, found in shapes.items()}
         self.losses = vmap(self._losses, in_dims=(0, 0, 0, 0))
         self.template = _Losses(first)
         self.template.train()
