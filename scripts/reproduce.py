@@ -77,14 +77,13 @@ def reproduce(args: argparse.Namespace) -> int:
     launch = [f"launch={args.launch}"]
     if args.launch == "joblib":
         launch.append(f"workers={args.workers or default_workers()}")
-    fixed = [*launch, f"budget={args.budget}", *args.overrides]
-    if args.seeds:
-        fixed.append(f"seeds={seed_list(args.seeds)}")
+    scientific = [f"budget={args.budget}", *([f"seeds={seed_list(args.seeds)}"] if args.seeds else [])]
+    fixed = [*launch, *scientific, *args.overrides]
     plan = sweeps(args.experiment, narrowed(args))
     cfg = load_config([f"experiment={args.experiment}", *fixed])
     paths = cfg.paths
     store = Store(Path(paths.results))
-    todo = [(sweep, cells(args.experiment, sweep, fixed)) for sweep in plan]
+    todo = [(sweep, cells(args.experiment, sweep, scientific)) for sweep in plan]
     at_once = cfg.workers if args.launch == "joblib" else cfg.at_once
     missing = show_plan(args, [cell for _, found in todo for cell in found], store, at_once, cfg.retry_failed)
     status = 0

@@ -3,24 +3,34 @@
 A cell is one resolved config, whatever the seed; a sweep is a product of overrides, as Hydra's multirun runs it.
 """
 
+import contextlib
 import copy
 import functools
+import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import hydra
+import omegaconf
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from regbench import jobs
 from regbench.errors import UserError
 from regbench.jobs import Member, cell_id, members
-from regbench.paths import CONFIGS
+from regbench.paths import CONFIGS, ROOT
 from regbench.reports.settings import BUDGETS, budgets_of
 
 Sweep = dict[str, list[str]]
+
+KEPT = ROOT / "outputs" / "cells"
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,15 @@ def sweeps(experiment: str, narrowed: Sweep) -> list[Sweep]:
 
 
 def cells(experiment: str, sweep: Sweep, fixed: Iterable[str] = ()) -> list[Cell]:
-    """The cells of one sweep; `fixed` overrides hold in all of them."""
+    """The cells of one sweep; `fixed` overrides hold in all of them.
+
+    Composing is slow: what a sweep came to is kept in files that are named by what it was composed of.
+    """
+    fixed = tuple(fixed)
+    return _kept([experiment, list(sweep.items()), fixed], lambda: _compose_cells(experiment, sweep, fixed))
+
+
+def _compose_cells(experiment: str, sweep: Sweep, fixed: tuple[str, ...]) -> list[Cell]:
     groups = {key: values for key, values in sweep.items() if (CONFIGS / key).is_dir()}
     settings = {key: values for key, values in sweep.items() if key not in groups}
     found = []
@@ -62,6 +80,69 @@ def cells(experiment: str, sweep: Sweep, fixed: Iterable[str] = ()) -> list[Cell
             value_of = dict(zip([*groups, *settings], [*chosen, *values], strict=True))
             found.append(Cell(tuple(f"{key}={value_of[key]}" for key in sweep), members(own)))
     return found
+
+
+def _kept(asked: list, compose_all: Callable[[], list[Cell]]) -> list[Cell]:
+    """The cells that were asked for: from their file, or composed and kept in it."""
+    file = _file_of(asked)
+    found = _read_kept(file)
+    if found is None:
+        found = compose_all()
+        _keep(file, found)
+    return found
+
+
+def _file_of(asked: list) -> Path:
+    return KEPT / f"{_sources()[:12]}-{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]}.json"
+
+
+@functools.cache
+def _sources() -> str:
+    """The digest of all that cells are composed of: configs, the code that reads them, its libraries."""
+    digest = hashlib.sha256(f"{hydra.__version__} {omegaconf.__version__}".encode())
+    for file in [*sorted(CONFIGS.rglob("*.yaml")), Path(__file__), Path(jobs.__file__)]:
+        digest.update(str(file).encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _read_kept(file: Path) -> list[Cell] | None:
+    """The cells in a file; None where there is none, or one that is damaged."""
+    try:
+        text, _, digest = file.read_text().rpartition("\n")
+    except (OSError, ValueError):
+        return None
+    if hashlib.sha256(text.encode()).hexdigest() != digest:
+        return None
+    return [
+        Cell(
+            tuple(overrides),
+            [Member(row_id, seed, strength, {**configs[kind], "seed": seed}) for row_id, seed, strength, kind in found],
+        )
+        for overrides, configs, found in json.loads(text)
+    ]
+
+
+def _keep(file: Path, found: list[Cell]) -> None:
+    """Write the cells; where nothing can be written, they are composed anew each time."""
+    text = json.dumps([_without_repetition(cell) for cell in found])
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(f"{text}\n{hashlib.sha256(text.encode()).hexdigest()}")
+        partial.replace(file)
+        for old in file.parent.glob("*.json"):
+            if old.name[:12] != file.name[:12]:  # of other configs
+                old.unlink(missing_ok=True)
+
+
+def _without_repetition(cell: Cell) -> list:
+    """A cell with one config for all seeds of a strength, without the seed."""
+    configs = {member.strength: {**member.config} for member in cell.members}
+    for config in configs.values():
+        del config["seed"]
+    kinds = list(configs)
+    found = [[member.id, member.seed, member.strength, kinds.index(member.strength)] for member in cell.members]
+    return [cell.overrides, list(configs.values()), found]
 
 
 @functools.lru_cache(maxsize=512)
@@ -106,15 +187,24 @@ def known_budgets(rows: Iterable[dict[str, Any]]) -> tuple[str, ...]:
 
 @functools.cache
 def experiment_cells(experiment: str, budgets: tuple[str, ...]) -> list[Cell]:
-    """The cells of an experiment as configured today; composing them is slow, so it is done once."""
-    swept = sweeps(experiment, {})
-    return [cell for budget in budgets for sweep in swept for cell in cells(experiment, sweep, [f"budget={budget}"])]
+    """The cells of an experiment as configured today."""
+    return [cell for budget in budgets for cell in _kept([experiment, budget], lambda b=budget: _all(experiment, b))]
+
+
+def _all(experiment: str, budget: str) -> list[Cell]:
+    return [
+        cell for sweep in sweeps(experiment, {}) for cell in _compose_cells(experiment, sweep, (f"budget={budget}",))
+    ]
 
 
 def cells_by_experiment(experiments: Sequence[str], budgets: tuple[str, ...]) -> dict[str, list[Cell]]:
-    """The cells of several experiments, composed on all cores."""
-    with ProcessPoolExecutor() as pool:
-        return dict(zip(experiments, pool.map(experiment_cells, experiments, itertools.repeat(budgets)), strict=False))
+    """The cells of several experiments; those that no file holds are composed on all cores."""
+    new = [name for name in experiments if not all(_file_of([name, budget]).exists() for budget in budgets)]
+    composed = {}
+    if new:
+        with ProcessPoolExecutor() as pool:
+            composed = dict(zip(new, pool.map(experiment_cells, new, itertools.repeat(budgets)), strict=False))
+    return {name: composed.get(name) or experiment_cells(name, budgets) for name in experiments}
 
 
 def load_config(overrides: Iterable[str]) -> DictConfig:

@@ -1,0 +1,73 @@
+"""Cells of experiments that are kept in files: the same as composed, and never another config's."""
+
+import pytest
+
+from regbench import experiments
+from regbench.experiments import cells, cells_by_experiment, experiment_cells, sweeps
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "KEPT", tmp_path / "cells")
+    experiment_cells.cache_clear()
+    yield tmp_path / "cells"
+    experiment_cells.cache_clear()
+
+
+def counted(monkeypatch):
+    composed = []
+    real = experiments._compose_cells
+    monkeypatch.setattr(experiments, "_compose_cells", lambda *asked: composed.append(asked) or real(*asked))
+    return composed
+
+
+def test_kept_cells_are_those_that_were_composed_and_are_not_composed_again(kept, monkeypatch):
+    composed = counted(monkeypatch)
+    found = experiment_cells("handout", ("smoke",))
+    experiment_cells.cache_clear()
+    before = len(composed)
+    assert before and experiment_cells("handout", ("smoke",)) == found
+    sweep = sweeps("handout", {})[0]
+    first = cells("handout", sweep, ["budget=smoke", "seeds=[0,7]"])
+    assert cells("handout", sweep, ["budget=smoke", "seeds=[0,7]"]) == first
+    assert len(composed) == before + 1 and {member.seed for cell in first for member in cell.members} == {0, 7}
+    assert cells_by_experiment(["handout"], ("smoke",)) == {"handout": found}
+    assert len(composed) == before + 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]\n0", b"\xff\xfe", None])
+def test_a_damaged_file_is_composed_anew(kept, monkeypatch, damage):
+    found = experiment_cells("handout", ("smoke",))
+    experiment_cells.cache_clear()
+    (file,) = kept.glob("*.json")
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"digits", b"digitz", 1) if damage is None else damage)
+    assert experiment_cells("handout", ("smoke",)) == found
+    assert file.read_bytes() == whole
+
+
+def test_another_config_or_code_is_another_file_and_the_old_ones_go(kept, monkeypatch):
+    experiment_cells("handout", ("smoke",))
+    (old,) = kept.glob("*.json")
+    experiment_cells.cache_clear()
+    monkeypatch.setattr(experiments, "_sources", lambda: "f" * 64)
+    experiment_cells("handout", ("smoke",))
+    (new,) = kept.glob("*.json")
+    assert new.name != old.name and not list(kept.glob("*.partial"))
+
+
+def test_sources_change_with_configs(tmp_path, monkeypatch):
+    for text in ("a: 1", "a: 2"):
+        (tmp_path / "x.yaml").write_text(text)
+        monkeypatch.setattr(experiments, "CONFIGS", tmp_path)
+        experiments._sources.cache_clear()
+        (tmp_path / text[-1]).write_text(experiments._sources())
+    experiments._sources.cache_clear()
+    assert (tmp_path / "1").read_text() != (tmp_path / "2").read_text()
+
+
+def test_where_nothing_can_be_written_cells_are_composed(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(experiments, "KEPT", tmp_path / "file" / "cells")
+    sweep = sweeps("handout", {})[0]
+    assert cells("handout", sweep, ["budget=smoke"])
