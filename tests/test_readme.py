@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 
-import torch
+import pytest
 
 from regbench.paths import ROOT
 from regbench.reports.store import Store
@@ -18,12 +18,16 @@ def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
-def test_the_python_of_the_readme_runs():
+def test_the_python_of_the_readme_runs(capsys):
     names = {}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)
     assert names["layer"].measurements()["masked"] == 30 / 196
-    assert isinstance(names["network"], torch.nn.Module)
+    network, penalty = names["network"], names["penalty"]
+    said = " ".join(capsys.readouterr().out.split())
+    assert said in " ".join(TEXT.replace("#", "").split())  # what place_behind printed is what the comment says
+    assert network.layer1[0].relu.behind0.measurements()["masked"] == pytest.approx(0.15, abs=0.02)
+    assert penalty.names == ("conv1",) and network.conv1.weight.grad.isfinite().all()
 
 
 def test_every_make_target_of_the_readme_exists():

@@ -231,7 +231,7 @@ def test_evaluation_exports_and_transforms_as_ordinary_operators(mode):
     expected = network(x)
     exported = torch.export.export(network, (x,))
     called = {str(node.target) for node in exported.graph.nodes if node.op == "call_function"}
-    assert not [name for name in called if "regbench" in name]
+    assert not [name for name in called if "regbench" in name or "stable" in name]  # ONNX has no stable sort
     torch.testing.assert_close(exported.module()(x), expected)
     parameters = dict(network.named_parameters()) | dict(network.named_buffers())
     one_by_one = torch.func.vmap(lambda image: torch.func.functional_call(network, parameters, (image[None],))[0])(x)

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regbench.errors import UserError
 from regbench.regularizers.patches import (
     keep_count,
     lowest,
+    lowest_by_threshold,
     mask_patches,
     patch_grid,
     sum_patches,
@@ -39,6 +40,7 @@ def test_patch_size_that_does_not_divide_says_which_would():
         patch_grid(24, 18, 5)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.integers(1, 40), st.data())
 def test_lowest_equals_a_stable_sort_even_where_scores_tie(rows, patches, data):
     count = data.draw(st.integers(0, patches))
@@ -47,6 +49,15 @@ def test_lowest_equals_a_stable_sort_even_where_scores_tie(rows, patches, data):
     expected = torch.zeros(rows, patches, dtype=torch.bool)
     expected.scatter_(1, torch.sort(scores, stable=True).indices[:, :count], True)
     assert torch.equal(lowest(scores, count), expected)
+    assert torch.equal(lowest_by_threshold(scores, count), expected)
+
+
+def test_nan_counts_as_higher_than_all_numbers():
+    nan = float("nan")
+    scores = torch.tensor([[nan, 2.0, 1.0, nan], [nan, nan, nan, 5.0], [nan] * 4, [1.0, 1.0, nan, 1.0]])
+    for count, expected in [(2, ["0110", "1001", "1100", "1100"]), (3, ["1110", "1101", "1110", "1101"])]:
+        chosen = ["".join(str(int(each)) for each in row) for row in lowest(scores, count)]
+        assert chosen == expected
 
 
 def test_patches_are_views_in_reading_order():

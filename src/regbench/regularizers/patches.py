@@ -88,10 +88,14 @@ def lowest(scores: Tensor, count: int) -> Tensor:
     return _lowest(scores.contiguous(), count)
 
 
-def lowest_by_sorting(scores: Tensor, count: int) -> Tensor:
-    """The same by torch's own operators, which every export and transform knows; slower on a CPU."""
-    order = torch.sort(scores, dim=-1, stable=True).indices[..., :count]
-    return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, order, True)
+def lowest_by_threshold(scores: Tensor, count: int) -> Tensor:
+    """The same of scores without NaN, by operators that every export and transform knows; slower on a CPU."""
+    if count == 0:
+        return torch.zeros_like(scores, dtype=torch.bool)
+    threshold = torch.sort(scores, dim=-1).values[..., count - 1, None]
+    below, ties = scores < threshold, scores == threshold
+    wanted = count - below.int().sum(-1, keepdim=True)
+    return below | (ties & (ties.int().cumsum(-1) <= wanted))
 
 
 @torch.library.custom_op("regbench::lowest", mutates_args=(), device_types="cpu")
@@ -119,7 +123,9 @@ def settle_ties(values: np.ndarray, count: int) -> np.ndarray:
 
 @_lowest.register_kernel("cuda")
 def _lowest_on_gpu(scores: Tensor, count: int) -> Tensor:
-    return lowest_by_sorting(scores, count)
+    # A stable sort, for the same choice among ties as on a CPU.
+    order = torch.sort(scores, dim=-1, stable=True).indices[..., :count]
+    return torch.zeros_like(scores, dtype=torch.bool).scatter_(-1, order, True)
 
 
 @_lowest.register_fake

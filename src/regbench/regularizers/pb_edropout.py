@@ -53,7 +53,7 @@ from regbench.regularizers.patches import (
     keep_count,
     keep_share,
     lowest,
-    lowest_by_sorting,
+    lowest_by_threshold,
     mask_patches,
     patch_grid,
     patch_side,
@@ -286,7 +286,7 @@ class PBEDropout2d(Layer):
         A channel whose patches were all kept as often, as before any training, keeps everything.
         """
         n_patches = self.ema.shape[1]
-        dropped = lowest_by_sorting(self.ema, n_patches - keep_count(self.keep, n_patches))
+        dropped = lowest_by_threshold(self.ema, n_patches - keep_count(self.keep, n_patches))
         return ~dropped | (self.ema == self.ema[:, :1]).all(dim=1, keepdim=True)
 
     def pictures(self) -> dict[str, Tensor]:
