@@ -110,7 +110,7 @@ def collect(store: Store) -> int:
 
 def stale(store: Store) -> int:
     """List rows whose code is not today's; they are kept, and never trained again unasked."""
-    rows = [row for row in store.rows() if row["provenance"]["code"] != code_version()]
+    rows = [row for row in store.rows() if row["provenance"]["code"] != code_version(row["config"])]
     for row in rows:
         config = row["config"]
         name = f"{config['dataset']['name']}/{config['model']['name']}/{config['regularizer']['name']}"

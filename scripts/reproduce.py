@@ -31,7 +31,7 @@ from regbench.paths import CONFIGS
 from regbench.reports.store import Store
 
 POLL_SECONDS = 2.0
-RUN_KEYS = ("paths", "tracking", "device", "download", "retry_failed", "keep_weights", "share", "stack")
+RUN_KEYS = ("paths", "tracking", "device", "download", "retry_failed", "retrain", "keep_weights", "share", "stack")
 LAUNCHES = ("joblib", "slurm")
 
 

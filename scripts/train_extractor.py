@@ -82,7 +82,7 @@ def pixels(data) -> dict:
 
 def save(training: Training, path: Path, described: dict) -> None:
     """Write the weights with all that is needed to use them, whole or not at all."""
-    origin = provenance(next(training.model.parameters()).device)
+    origin = provenance(next(training.model.parameters()).device, described["config"])
     save_weights(path, training.model, {"code": origin["code"], "records": training.records, **described})
 
 

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,14 +16,16 @@ import torch
 
 import regbench.run
 import regbench.training.loop as loop
-from regbench.errors import UserError
+from regbench import code_version as code
+from regbench.errors import MembersFailed, UserError
 from regbench.experiments import load_config
 from regbench.jobs import members
 from regbench.locks import lock
 from regbench.paths import ROOT
 from regbench.reports.store import Store
-from regbench.train import MembersFailed, train
+from regbench.train import train
 from regbench.training import Failed, provenance
+from tests.commands import train_command
 
 SMOKE = ["budget=smoke", "budget.epochs=3", "tracking=off", "progress=false", "threads=1"]
 
@@ -57,8 +60,8 @@ def command(folder, *overrides, module_arguments=()):
 
 
 def run(folder, *overrides, module_arguments=()):
-    call = command(folder, *overrides, module_arguments=module_arguments)
-    return subprocess.run(call, capture_output=True, text=True, cwd=folder, timeout=300)
+    """The command within this process."""
+    return train_command(*command(folder, *overrides, module_arguments=module_arguments)[3:])
 
 
 def test_a_job_writes_a_row_a_member_and_never_trains_it_again(tmp_path, monkeypatch):
@@ -162,7 +165,8 @@ def test_nan_makes_a_failed_row_and_the_other_members_go_on(tmp_path):
         train(cfg)
     rows = Store(tmp_path / "results").rows()
     assert [row["status"] for row in rows] == ["failed", "failed"] and "epoch" in rows[0]["reason"]
-    train(cfg)  # a failed row is a row
+    with pytest.raises(MembersFailed, match="2 of 2 members failed"):  # a failed row is a row, and still a failure
+        train(cfg)
 
 
 def test_weights_that_break_in_the_last_step_of_an_epoch_make_a_failed_row(tmp_path):
@@ -188,7 +192,8 @@ def test_retrying_trains_failed_members_only(tmp_path, monkeypatch):
         return real(self, member)
 
     monkeypatch.setattr("regbench.run.Run.alone", counted)
-    train(cfg)
+    with pytest.raises(MembersFailed, match=r"1 of 2 members failed: seed [01]: made up"):
+        train(cfg)
     assert trained == []
     train(config(tmp_path, "seeds=[0,1]", "retry_failed=true"))
     assert trained == [failed["id"]]
@@ -221,6 +226,55 @@ def test_of_two_retries_the_second_trains_what_the_first_left_failed(tmp_path, m
     monkeypatch.setattr("regbench.run.Run.train", overtaken)
     train(cfg)
     assert len(fitted) == trainings and [row["status"] for row in store.rows()] == ["done"]
+
+
+def test_retrain_trains_what_has_a_row_and_the_new_row_takes_its_place(tmp_path, caplog):
+    cfg, store = config(tmp_path, "budget.epochs=1"), Store(tmp_path / "results")
+    train(cfg)
+    (first,) = store.rows()
+    store.pack("adhoc")
+    train(config(tmp_path, "budget.epochs=1", "retrain=true"))
+    (second,) = store.rows()
+    assert second["sha256"] != first["sha256"] and metrics(second) == metrics(first)
+    store.pack("adhoc")
+    assert store.rows() == [second]
+
+
+def test_a_run_says_what_came_of_each_member_and_where_its_row_is(tmp_path, caplog):
+    cfg = config(tmp_path, "budget.epochs=1", "seeds=[0,1]")
+    said = []
+    for _ in range(2):
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "regbench"):
+            train(cfg)
+        said.append([record.getMessage() for record in caplog.records if "[" in record.getMessage()])
+    for seed, row in enumerate(sorted(Store(tmp_path / "results").rows(), key=lambda row: row["seed"])):
+        accuracy = f"{100 * row['epochs'][0]['test']['full']['accuracy']:.2f} %"
+        line = f"test accuracy {accuracy} (held-out), {accuracy} (paper); row {tmp_path}/results/runs/adhoc/{row['id']}"
+        assert said[0][seed].endswith(f"[{row['id']}] is done: {line}.json")
+        assert said[1][seed].endswith(f"[{row['id']}] has its row: {line}.json")
+
+
+def test_the_code_of_a_row_has_the_files_of_ones_own_classes_in_it(tmp_path, monkeypatch, caplog):
+    """A row that other code made is named as such, whosever code it is, and `retrain=true` makes it anew."""
+    source = "import torch\n\n\nclass Mine(torch.nn.Dropout):\n    factor = {factor}\n"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    cfg = config(tmp_path, "budget.epochs=1", "regularizer=dropout", "regularizer.method.layer._target_=my_own.Mine")
+    said = []
+    for factor in (1, 1, 2):
+        (tmp_path / "my_own.py").write_text(source.format(factor=factor))
+        code._of_modules.cache_clear()
+        caplog.clear()
+        with caplog.at_level(logging.INFO, "regbench"):
+            train(cfg)
+        said.append(caplog.text)
+    (row,) = Store(tmp_path / "results").rows()
+    assert row["provenance"]["code"].partition("+")[0] == code.code_version()
+    assert "made by other code" not in said[1] and "made by other code" in said[2]
+    cfg.retrain = True
+    train(cfg)
+    (again,) = Store(tmp_path / "results").rows()
+    assert again["provenance"]["code"] == code.code_version(row["config"]) != row["provenance"]["code"]
 
 
 def test_running_out_of_memory_is_a_failed_row_that_keeps_its_epochs(tmp_path, monkeypatch):
@@ -292,7 +346,7 @@ def test_a_checkpoint_of_another_network_is_one_line(tmp_path):
 
 def test_a_row_says_when_other_code_trained_its_first_epochs(tmp_path, monkeypatch):
     interrupt(config(tmp_path), monkeypatch)
-    monkeypatch.setattr("regbench.training.provenance.code_version", lambda: "other")
+    monkeypatch.setattr("regbench.training.provenance.code_version", lambda config: "other")
     train(config(tmp_path))
     provenance = Store(tmp_path / "results").rows()[0]["provenance"]
     assert provenance["code"] == "other" and [earlier["device"] for earlier in provenance["resumed_from"]] == ["cpu"]
@@ -406,7 +460,10 @@ def test_an_unknown_choice_shows_the_options(tmp_path, group):
     "override,said",
     [
         ("regularizer=droput", "error: regularizer=droput is not known: allowed are adaptive_dropout, "),
-        ("task.bacth_size=3", "error: Could not override 'task.bacth_size'."),
+        (
+            "task.bacth_size=3",
+            "error: task.bacth_size=3: task.bacth_size is no key of the config: the nearest",
+        ),
         ("paths.outputs=/dev/null/outputs", "error: /dev/null/outputs"),
     ],
 )

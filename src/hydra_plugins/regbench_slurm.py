@@ -20,8 +20,9 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLaunche
 from omegaconf import OmegaConf
 from submitit.core.utils import FailedJobError, pickle_load
 
+from hydra_plugins.regbench_sweeper import jobs_failed, returned_failure, short_names
 from regbench import slurm
-from regbench.errors import JobsFailed, UserError
+from regbench.errors import FAILED, Failure, UserError
 from regbench.jobs import Member, members
 from regbench.reports.store import Store
 
@@ -63,7 +64,7 @@ class RegbenchSlurmLauncher(SlurmLauncher):
     def missing(self, overrides: Overrides) -> list[Member]:
         """Members of a job that are to be trained."""
         cfg = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-        finished = Store(Path(cfg.paths.results)).finished_ids(cfg.retry_failed)
+        finished = set() if cfg.retrain else Store(Path(cfg.paths.results)).finished_ids(cfg.retry_failed)
         return [member for member in members(cfg) if member.id not in finished]
 
     def submit(self, todo: list[tuple[int, Overrides]]) -> list[submitit.Job]:
@@ -124,35 +125,19 @@ def check_results(jobs: dict[str, submitit.Job]) -> None:
     failures = {name: error for name, error in failures.items() if error is not None}
     if not failures:
         return
-    lines = [f"{name}: {one_line(error)} [log: {jobs[name].paths.stderr}]" for name, error in failures.items()]
-    lines.append(
-        f"{len(failures)} of {len(jobs)} jobs failed; the rows of the others stand, the same command runs what has none"
-    )
-    raise JobsFailed("\n".join(lines), all(isinstance(error, UserError) for error in failures.values()))
+    raise jobs_failed({f"{name} [log: {jobs[name].paths.stderr}]": each for name, each in failures.items()}, len(jobs))
 
 
-def failure(job: submitit.Job, state: str) -> Exception | None:
+def failure(job: submitit.Job, state: str) -> Failure | None:
     """Why a job that ended has failed; None where it has not. `state`: what Slurm says of it."""
     if not job.paths.result_pickle.exists():  # killed, cancelled, its node lost, ...
         lines = (job.stderr() or "").strip().splitlines()
         said = [line for line in lines if "error" in line.lower()] or lines
-        return JobsFailed(f"no result, state {state}" + (f" ({said[-1]})" if said else ""))
+        return Failure(f"no result, state {state}" + (f" ({said[-1]})" if said else ""), FAILED)
     outcome, result = pickle_load(job.paths.result_pickle)
     if outcome == "error":  # the traceback of what went wrong around the training
-        return JobsFailed(result.strip().splitlines()[-1])
-    return None if result.status == JobStatus.COMPLETED else result._return_value
-
-
-def one_line(error: Exception) -> str:
-    """An error's first line, with its class where it is none of ours."""
-    text = (str(error).splitlines() or [""])[0]
-    if "timed-out too many times" in text:  # submitit's words
-        return "out of time too often (minutes, requeues): its checkpoint stands"
-    return text if type(error).__module__.startswith("regbench") else f"{type(error).__name__}: {text}"
-
-
-def short_names(job_overrides: Sequence[Overrides]) -> list[str]:
-    """What tells each job of a sweep from the others."""
-    common = set.intersection(*(set(overrides) for overrides in job_overrides))
-    names = [" ".join(each for each in overrides if each not in common) for overrides in job_overrides]
-    return [name or "the job" for name in names]
+        text = result.strip().splitlines()[-1]
+        if "timed-out too many times" in text:  # submitit's words
+            text = "out of time too often (minutes, requeues): its checkpoint stands"
+        return Failure(text, FAILED)
+    return returned_failure(result)

@@ -20,7 +20,7 @@ OmegaConf.register_new_resolver("one_minus", lambda share: 1.0 - share, replace=
 OmegaConf.register_new_resolver("repo_root", lambda: str(ROOT), replace=True)
 
 MOST = 2**31 - 1  # of a seed: epochs and processes multiply it, and the product has to stay below 2**63
-SWITCHES = ("share", "keep_weights", "retry_failed", "download", "progress")
+SWITCHES = ("share", "keep_weights", "retry_failed", "retrain", "download", "progress")
 BASELINE = {"name": "none", "strength": 0.0, "method": {"_target_": "regbench.regularizers.Regularizer"}}
 
 

@@ -14,6 +14,7 @@ from regbench.build import build, make_schedule
 from regbench.data import Splits
 from regbench.jobs import Member, member_id, unregularized
 from regbench.locks import lock
+from regbench.outcome import outcome
 from regbench.progress import Progress, progress
 from regbench.reports.store import Store
 from regbench.rows import keep_weights, make_row
@@ -31,7 +32,7 @@ log = logging.getLogger("regbench")
 class Run:
     """What all members of a job share, and the rows that it has stored so far.
 
-    `retried`: ids of members that are trained although they have a row.
+    `replaced`: sha256 by id of the rows that members have and are trained all the same.
     """
 
     cfg: DictConfig
@@ -40,7 +41,7 @@ class Run:
     tracker: Tracker
     store: Store
     origin: dict[str, Any]
-    retried: set[str] = field(default_factory=set)
+    replaced: dict[str, str] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def train(self, job: list[Member]) -> None:
@@ -133,11 +134,11 @@ class Run:
         return mine
 
     def wanted(self, member: Member) -> bool:
-        """Whether the member has no row by now, or a failed one that is to be tried again."""
-        if member.id not in self.retried:
+        """Whether the member has no row by now, or still the one that is to be replaced, or another failed one."""
+        if member.id not in self.replaced:
             return not self.store.has(member.id)
         row = self.store.find(member.id)
-        return row is None or row["status"] == "failed"
+        return row is None or row["status"] == "failed" or row["sha256"] == self.replaced[member.id]
 
     def progress(self, schedule: Schedule, members: int, label: str) -> contextlib.AbstractContextManager[Progress]:
         """The bar of so many members; of several processes the first shows one."""
@@ -155,16 +156,16 @@ class Run:
         """
         if not ranks().first:
             return
-        if failure is not None:
-            log.error("%s failed: %s", member.label, failure)
         artifacts = {} if failure is not None else training.artifacts(self.data)
         row = make_row(member, self.cfg.experiment_name, training, failure, artifacts, origin)
         if self.cfg.keep_weights and failure is None:
             keep_weights(Path(self.cfg.paths.outputs) / "weights" / f"{member.id}.pt", member, training, self.data)
-        self.store.write(row)
+        path = self.store.write(row)
         training.checkpoint.remove()
         self.rows.append(row)
-        log.info("%s is %s", member.label, row["status"])
+        place = getattr(self.tracker, "place", None)
+        mirrored = f"; W&B run {place}" if place else ""
+        log.info("%s is %s: %s%s", member.label, row["status"], outcome(row, path), mirrored)
         self.tracker.log_pictures(member_name(member), artifacts)
 
 

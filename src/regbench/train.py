@@ -3,40 +3,38 @@
 With `-m` it sweeps, under any Hydra launcher. Members that have a row are skipped, whatever launched them.
 """
 
+import sys
+
+if __name__ == "__main__":  # before the imports below, which load torch: wrong words are answered at once
+    from regbench.command_line import main
+
+    sys.exit(main())
+
 import logging
 import os
-import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
-import hydra
 import torch
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from regbench.build import build, make_schedule
 from regbench.checks import check_parts, check_schedule
 from regbench.data import Splits, load_splits
 from regbench.data.prepared import Prepared
 from regbench.data.sources import load_prepared
-from regbench.errors import JobsFailed, UserError, one_line
+from regbench.errors import MembersFailed, UserError
 from regbench.jobs import Member, members
 from regbench.memory import keep_freed_memory
-from regbench.paths import CONFIGS
+from regbench.outcome import other_code, outcome
 from regbench.reports.store import Store
 from regbench.run import Run
 from regbench.stacks import stack_limit
 from regbench.training.provenance import provenance
-from regbench.training.ranks import check_shares, join, leave, ranks
+from regbench.training.ranks import check_shares, join, ranks
 from regbench.training.tracking import Tracker
 
 log = logging.getLogger("regbench")
-
-
-class MembersFailed(Exception):
-    """Some members of a job failed; their rows say why."""
 
 
 def train(cfg: DictConfig) -> None:
@@ -50,18 +48,19 @@ def train(cfg: DictConfig) -> None:
     keep_freed_memory()
     if cfg.threads:
         torch.set_num_threads(cfg.threads)
-    retried = ranks().on_first(lambda: store.failed_ids() if cfg.retry_failed else set())
-    stored = ranks().on_first(lambda: {member.id for member in job if store.has(member.id)} - retried)
-    missing = [member for member in job if member.id not in stored]
+    standing = ranks().on_first(lambda: {m.id: row for m in job if (row := store.find(m.id)) is not None})
+    replaced = {row_id: row for row_id, row in standing.items() if to_replace(row, cfg)}
+    missing = [member for member in job if member.id not in standing or member.id in replaced]
     log.info("%s: %d of %d members to train", cfg.experiment_name, len(missing), len(job))
-    if cfg.keep_weights and len(missing) < len(job):
-        log.warning("keep_weights=true: members that have a row are not trained again, their weights are not kept")
+    stays = [row for row_id, row in standing.items() if row_id not in replaced]
+    report_standing(job, stays, store, cfg.keep_weights)
     if not missing:
+        report_failures(stays, len(job))
         return
     images = {f"budget.{key}": cfg.budget[key] for key in ("train_images", "heldout_images")}
     check_shares(cfg.task.batch_size, images, ranks().size)
     store.check_writable(cfg.experiment_name)
-    origin = provenance(device)  # now: the sources may change while this process trains
+    origin = provenance(device, missing[0].config)  # now: the sources may change while this process trains
     prepared = load_dataset(cfg)
     origin["data"] = prepared.provenance()
     data = split(cfg, prepared, device)
@@ -72,12 +71,26 @@ def train(cfg: DictConfig) -> None:
         check_parts(training, data, names)
         check_schedule(training, make_schedule(member, training.model), data.train, cfg.task.name)
     tracker = start_tracker(cfg, missing)
-    run = Run(cfg, data, device, tracker, store, origin, retried)
+    run = Run(cfg, data, device, tracker, store, origin, {key: row["sha256"] for key, row in replaced.items()})
     try:
         run.train(missing)
     finally:
         tracker.finish(run.rows)
-    report_failures(run.rows)
+    report_failures([*stays, *run.rows], len(job))
+
+
+def to_replace(row: dict[str, Any], cfg: DictConfig) -> bool:
+    """Whether a member that has this row is to be trained again."""
+    return cfg.retrain or (cfg.retry_failed and row["status"] == "failed")
+
+
+def report_standing(job: list[Member], rows: list[dict[str, Any]], store: Store, keep_weights: bool) -> None:
+    """Say of each member that is not trained again what its row says, and how it would be."""
+    labels = {member.id: member.label for member in job}
+    for row in rows:
+        log.info("%s has its row: %s%s", labels[row["id"]], outcome(row, store.file_of(row)), other_code(row))
+    if keep_weights and rows:
+        log.warning("keep_weights=true: no weights of members that have a row; retrain=true trains them again")
 
 
 def load_data(cfg: DictConfig, device: torch.device) -> Splits:
@@ -118,49 +131,11 @@ def start_tracker(cfg: DictConfig, job: list[Member]) -> Tracker:
     return Tracker(mode, cfg.tracking.project, folder, cfg.experiment_name, name, config)
 
 
-def report_failures(rows: list[dict[str, Any]]) -> None:
-    """Raise where members failed: the command's exit status must say so."""
+def report_failures(rows: list[dict[str, Any]], members: int) -> None:
+    """Raise where members failed, now or before: the command's exit status must say so."""
     failed = [row for row in rows if row["status"] == "failed"]
     if failed:
         reasons = "; ".join(f"seed {row['seed']}: {row['reason']}" for row in failed)
-        raise MembersFailed(f"{len(failed)} of {len(rows)} members failed: {reasons} (rows stored)")
-
-
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="train")
-def main(cfg: DictConfig) -> None:
-    """Hydra's way in."""
-    train(cfg)
-
-
-def run() -> int:
-    """The command line: wrong input is one line and exit status 2, failed members are status 1."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the line below is ours
-    try:
-        main()
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 2
-    except OSError as error:  # a folder that cannot be made: Hydra makes its own before anything of ours is called
-        if error.filename is None:
-            raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
-        return 2
-    except MembersFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except JobsFailed as error:
-        print(textwrap.indent(str(error), "error: "), file=sys.stderr)
-        return 2 if error.wrong_input else 1
-    except KeyboardInterrupt:
-        print("interrupted: run the same command again to go on from the last epoch", file=sys.stderr)
-        return 130
-    finally:
-        leave()
-    return 0
-
-
-if __name__ == "__main__":
-    # As a module of its own name, not `__main__`: launchers pickle the task by reference then.
-    from regbench import train as module
-
-    sys.exit(module.run())
+        raise MembersFailed(
+            f"{len(failed)} of {members} members failed: {reasons} (rows stored; retry_failed=true tries again)"
+        )

@@ -16,12 +16,13 @@ import regbench.train
 from regbench.build import build, make_schedule
 from regbench.data import load_splits
 from regbench.data.sources import digits
+from regbench.errors import MembersFailed
 from regbench.experiments import load_config
 from regbench.jobs import members
 from regbench.models import GAN, WGANGP
 from regbench.regularizers import Regularizer
 from regbench.reports.store import Store
-from regbench.train import MembersFailed, train
+from regbench.train import train
 from regbench.training import AdversarialTraining, Checkpoint, Failed, Schedule, fit
 from regbench.training.adversarial import NETS, Curves, Optimizers
 from regbench.training.batch import data_order

@@ -74,6 +74,14 @@ class Store:
                 found = _better(found, _parse(line, f"{path}, line {number}"))
         return found
 
+    def file_of(self, row: Row) -> Path:
+        """Where this row lies: its own file, or the packed one."""
+        loose = sorted(self.runs.glob(f"*/{row['id']}.json"))
+        if loose:
+            return loose[0]
+        packed = sorted(self.runs.glob("*.jsonl"))
+        return next(path for path in packed if row["id"] in _packed_ids(path, path.stat().st_mtime_ns))
+
     def failed_ids(self) -> set[str]:
         """Ids of the members whose row says that they failed."""
         return {row["id"] for row in self.rows() if row["status"] == "failed"}

@@ -12,12 +12,12 @@ from regbench.paths import ROOT
 from regbench.training.ranks import ranks
 
 
-def provenance(device: torch.device) -> dict[str, Any]:
-    """Commit, dirty flag, versions, device and command of this process."""
+def provenance(device: torch.device, config: dict[str, Any]) -> dict[str, Any]:
+    """Commit, dirty flag, versions, device and command of this process, which trains members of this config."""
     return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "code": code_version(),
+        "code": code_version(config),
         "python": platform.python_version(),
         "torch": str(torch.__version__),  # a plain string: checkpoints hold it
         "device": device.type,

@@ -1,0 +1,48 @@
+"""Commands called within the process of the tests: what they say, and their exit status, without a new interpreter."""
+
+import contextlib
+import importlib.util
+import io
+import logging
+import sys
+from dataclasses import dataclass
+from unittest import mock
+
+from regbench.command_line import main
+from regbench.paths import ROOT
+
+
+@dataclass
+class Said:
+    """What a command came to."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def train_command(*words) -> Said:
+    """`python -m regbench.train` with these words."""
+    return _call(main, ["train.py", *map(str, words)])
+
+
+def script(name, *words) -> Said:
+    """A script of this repository with these words."""
+    path = ROOT / "scripts" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"script_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return _call(module.main, [str(path), *map(str, words)])
+
+
+def _call(function, words) -> Said:
+    root, out, err = logging.getLogger(), io.StringIO(), io.StringIO()
+    handlers, level = list(root.handlers), root.level
+    with mock.patch.object(sys, "argv", words), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = function()
+        except SystemExit as stop:  # argparse
+            status = stop.code
+        finally:
+            root.handlers[:], root.level = handlers, level
+    return Said(status or 0, out.getvalue(), err.getvalue())
