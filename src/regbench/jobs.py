@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from regbench.errors import UserError
+from regbench.kinds import check_kinds, normalised
 from regbench.paths import ROOT
 
 OmegaConf.register_new_resolver("one_minus", lambda share: 1.0 - share, replace=True)
@@ -50,6 +51,7 @@ def members(cfg: DictConfig) -> list[Member]:
     Raises:
         UserError: seeds or strengths that are missing, repeated or not numbers.
     """
+    check_kinds(cfg)
     if _is_seed(cfg.seeds):
         raise UserError(f"seeds={cfg.seeds} is not allowed: a list, [{cfg.seeds}] for this one, [0,1,2] for three")
     seeds = _checked_list("seeds", cfg.seeds, _is_seed, f"different integers from 0 to {MOST}")
@@ -86,9 +88,9 @@ def _config(cfg: DictConfig, strength: float) -> dict[str, Any]:
         )
     config = {
         "dataset": dataset,
-        "model": OmegaConf.to_container(cfg.model, resolve=True),
-        "regularizer": regularizer,
-        "task": OmegaConf.to_container(cfg.task, resolve=True),
+        "model": normalised("model", OmegaConf.to_container(cfg.model, resolve=True)),
+        "regularizer": normalised("regularizer", regularizer),
+        "task": normalised("task", OmegaConf.to_container(cfg.task, resolve=True)),
         "budget": cfg.budget.name,
         "epochs": cfg.budget.epochs,
     }
@@ -145,14 +147,12 @@ def _check_switches(cfg: DictConfig) -> None:
     for key in SWITCHES:
         if not isinstance(cfg[key], bool):
             raise UserError(f"{key}={cfg[key]} is not allowed: allowed are true, false")
-    for key in ("data", "results", "outputs"):
-        if not isinstance(cfg.paths[key], str) or not cfg.paths[key]:
-            raise UserError(f"paths.{key}={cfg.paths[key]} is not allowed: a folder")
 
 
 def _check_numbers(cfg: DictConfig) -> None:
     whole = {f"budget.{key}": cfg.budget[key] for key in ("epochs", "train_images", "heldout_images")}
     whole["task.batch_size"] = cfg.task.batch_size
+    whole["seeds_per_job"] = cfg.seeds_per_job
     if cfg.threads is not None:
         whole["threads"] = cfg.threads
     for key, value in whole.items():

@@ -64,9 +64,10 @@ def _defaults() -> list[dict]:
 def _check_group(override: Override, optional: bool) -> None:
     group = override.key_or_group
     choices = sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
-    if override.is_delete() or (override.value() in (None, "null", "") and not optional):
+    if override.is_delete() or override.value() in (None, "null", ""):
         said = f"~{group}" if override.is_delete() else f"{group}=null"
-        raise UserError(f"{said} is not allowed: allowed are {', '.join(choices)}")
+        rest = ", or to leave it out" if optional else ""
+        raise UserError(f"{said} is not allowed: allowed are {', '.join(choices)}{rest}")
 
 
 def _first(override: Override) -> str:
@@ -74,7 +75,7 @@ def _first(override: Override) -> str:
     value = override.value()
     if override.is_choice_sweep():
         value = value.list[0]
-    return "null" if value is None else str(value)
+    return str(value)
 
 
 def _check_key(override: Override, cfg: DictConfig, groups: set[str]) -> None:
