@@ -67,7 +67,7 @@ def both(request, tmp_path, monkeypatch):
         labels, masks = random.integers(0, 10, count), random.integers(0, 2, (count, 8, 10), dtype=np.uint8)
         arrays[f"{split}_{request.param}"] = labels if request.param == "labels" else masks
     task = "classification" if request.param == "labels" else "segmentation"
-    write_prepared(Prepared("made", task, ["a", "b"], "made by a test", arrays), tmp_path / "made")
+    write_prepared(Prepared("made", task, list("abcdefghij"), "made by a test", arrays), tmp_path / "made")
     prepared = read_prepared(tmp_path / "made")
     resident = load_splits(prepared, 30, 9, 0, CPU)
     size = sum(array.nbytes for array in arrays.values())

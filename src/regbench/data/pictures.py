@@ -4,47 +4,59 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
+from regbench.data.decoding import open_picture, orientation, turned, upright, upright_size
+from regbench.data.masks import mask_pixels
 from regbench.errors import UserError
-
-MASK_THRESHOLD = 128  # grey levels from here on are foreground
 
 
 def centre_square(image: Image.Image, side: int) -> np.ndarray:
-    """The centre square of a picture, resized bilinearly: uint8 (side, side, 3)."""
+    """The centre square of a picture, upright, resized bilinearly: uint8 (side, side, 3)."""
+    image = upright(image)
     length = min(image.size)
     left, top = (image.width - length) // 2, (image.height - length) // 2
-    square = image.convert("RGB").crop((left, top, left + length, top + length))
+    square = image.crop((left, top, left + length, top + length))
     return np.asarray(square.resize((side, side), Image.Resampling.BILINEAR))
 
 
 def stretched(image: Image.Image, side: int) -> np.ndarray:
-    """The whole picture, resized bilinearly to a square: uint8 (side, side, 3)."""
-    return np.asarray(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
+    """The whole picture, upright, resized bilinearly to a square: uint8 (side, side, 3)."""
+    return np.asarray(upright(image).resize((side, side), Image.Resampling.BILINEAR))
 
 
-def open_picture(path: Path) -> Image.Image:
-    """A picture, decoded; raises UserError naming the file where that cannot be done."""
-    try:
-        image = Image.open(path)
-        image.load()
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:  # a broken PNG is a SyntaxError
-        raise UserError(f"{path} is no picture that can be read ({error}): delete it or download it again") from error
-    return image
+def foreground(path: Path, size: tuple[int, int], side: int, turn: int = 1) -> np.ndarray:
+    """A mask picture, upright, at the size of its network: uint8 (side, side), 1 is foreground.
 
-
-def foreground(path: Path, size: tuple[int, int], side: int) -> np.ndarray:
-    """A mask picture at the size of its network: uint8 (side, side), 1 where it is brighter than mid-grey.
+    size: (width, height) of its picture as stored; turn: the picture's EXIF orientation.
 
     Raises:
-        UserError: a mask that is not as large as its picture of `size` (width, height).
+        UserError: a file that `mask_pixels` refuses, or one that does not have its picture's size.
     """
-    mask = open_picture(path).convert("L")
-    if mask.size != size:
-        raise UserError(f"{path} is {mask.width}x{mask.height}, its picture {size[0]}x{size[1]}: a mask has its size")
-    return (np.asarray(mask.resize((side, side), Image.Resampling.NEAREST)) >= MASK_THRESHOLD).astype(np.uint8)
+    mask = open_picture(path)
+    flat = Image.fromarray(mask_pixels(mask, path).astype(np.uint8))
+    own, wanted = orientation(mask), upright_size(size, turn)
+    said = f"{path} is {mask.width}x{mask.height}, its picture {size[0]}x{size[1]}: a mask has its size"
+    flat = turned(flat, mask_turn(path, flat.size, size, turn, said) if own == 1 else own)
+    if flat.size != wanted:
+        raise UserError(said)
+    return np.asarray(flat.resize((side, side), Image.Resampling.NEAREST))
+
+
+def mask_turn(path: Path, mask: tuple[int, int], picture: tuple[int, int], turn: int, mismatch: str) -> int:
+    """The EXIF orientation that a mask without one of its own has, by its picture's `turn` and their stored sizes.
+
+    Raises:
+        UserError: a mask of another size (`mismatch`), or where the size leaves open whether it lies on the picture as
+            that is stored or as it is shown.
+    """
+    wanted = upright_size(picture, turn)
+    if mask not in (picture, wanted):
+        raise UserError(mismatch)
+    if turn != 1 and picture == wanted:
+        raise UserError(f"{path}: the picture is turned by EXIF orientation {turn}, its mask not: save both upright")
+    return turn if mask == picture else 1
 
 
 def array_on_disk(path: Path, shape: tuple[int, ...]) -> np.memmap:

@@ -1,18 +1,23 @@
 """Where datasets come from: scikit-learn's digits, an existing prepared folder, or torchvision's downloads."""
 
 import functools
+import hashlib
+import http.client
 import shutil
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from regbench.data.decoding import decoded
 from regbench.data.pictures import array_on_disk, centre_square, pictures, resized, shown
-from regbench.data.prepared import Prepared, arrays_digest, read_prepared, write_prepared
-from regbench.data.segmentation import coco, duts
+from regbench.data.prepared import Prepared, arrays_digest, command, read_prepared, validated, write_prepared
+from regbench.data.raw import Damaged, check_mnist, set_aside
+from regbench.data.segmentation import coco, download_again, duts
 from regbench.errors import UserError
 from regbench.locks import lock
 
@@ -20,6 +25,22 @@ DIGITS_TEST = 500
 FACE_SIDE = 64
 IMAGENETTE_SIDE = 224
 IMAGENETTE = {"train": 9469, "test": 3925}  # pictures: an interrupted download has fewer
+FACES = 202_599  # pictures of CelebA, likewise
+#: what torchvision reads and neither checks nor downloads again: description of the classes, and its MD5
+CIFAR_META = {
+    "cifar10": ("cifar-10-batches-py/batches.meta", "5ff9c542aee3614f3951f8cda6e48888"),
+    "cifar100": ("cifar-100-python/meta", "7973b15100ade9c7d40fb424638fde48"),
+}
+#: the folder under the downloads that is unpacked as a whole, where one damaged file means to unpack all of it again
+UNPACKED = {
+    "cifar10": "cifar-10-batches-py",
+    "cifar100": "cifar-100-python",
+    "celeba": "celeba/img_align_celeba",
+    "imagenette": "imagenette2-320",
+}
+BY_HAND = ("duts",)  # without a download
+#: by a source, what downloads a damaged file alone; the others do so where it is missing
+DOWNLOAD_AGAIN: dict[str, Callable[[Path, Path], None]] = {"coco": download_again}
 
 
 def digits() -> Prepared:
@@ -44,20 +65,35 @@ def digits() -> Prepared:
         "test_labels": labels[-DIGITS_TEST:],
     }
     classes = [str(c) for c in range(10)]
-    return Prepared("digits", "classification", classes, "scikit-learn", arrays, arrays_digest(arrays))
+    return validated(Prepared("digits", "classification", classes, "scikit-learn", arrays, arrays_digest(arrays)))
 
 
 def _from_torchvision(name: str, class_name: str, downloads: Path, scratch: Path) -> Prepared:
     import torchvision.datasets
 
     dataset_class = getattr(torchvision.datasets, class_name)
+    _check_found(name, downloads)
     arrays: dict[str, np.ndarray] = {}
     for split in ("train", "test"):
         part = dataset_class(root=str(downloads), train=split == "train", download=True)
-        images = np.asarray(part.data, dtype=np.uint8)
+        images, labels = np.asarray(part.data), np.asarray(part.targets)
         arrays[f"{split}_images"] = images[..., None] if images.ndim == 3 else images
-        arrays[f"{split}_labels"] = np.asarray(part.targets, dtype=np.int64)
+        arrays[f"{split}_labels"] = labels.astype(np.int64) if labels.dtype.kind in "iu" else labels
     return Prepared(name, "classification", list(part.classes), f"torchvision.datasets.{class_name}", arrays)
+
+
+def _check_found(name: str, downloads: Path) -> None:
+    """Check those raw files that torchvision itself would believe; raises Damaged."""
+    if name == "mnist":
+        old = downloads / "MNIST" / "processed"
+        if old.exists():  # torchvision would read it in place of the raw files
+            raise Damaged(old, f"{old} is an old format of torchvision, which cannot be checked: delete it")
+        check_mnist(downloads / "MNIST" / "raw")
+    if name in CIFAR_META:
+        file, md5 = CIFAR_META[name]
+        path = downloads / file
+        if path.exists() and not (path.is_file() and hashlib.md5(path.read_bytes()).hexdigest() == md5):
+            raise Damaged(path, f"{path} is not what was published: its MD5 is not {md5}")
 
 
 def _celeba(downloads: Path, scratch: Path) -> Prepared:
@@ -65,35 +101,46 @@ def _celeba(downloads: Path, scratch: Path) -> Prepared:
     import torchvision.datasets
 
     arrays: dict[str, np.ndarray] = {}
+    folder = downloads / UNPACKED["celeba"]
     for split in ("train", "test"):
         part = torchvision.datasets.CelebA(root=str(downloads), split=split, target_type=[], download=True)
+        if folder.is_dir() and (count := sum(1 for _ in folder.glob("*.jpg"))) != FACES:
+            raise Damaged(folder, f"{folder} has {count:,} pictures, CelebA has {FACES:,}")
         images = array_on_disk(scratch / f"{split}_images.npy", (len(part), FACE_SIDE, FACE_SIDE, 3))
         for place in shown(range(len(part)), f"celeba {split}"):
-            images[place] = centre_square(part[place][0], FACE_SIDE)
+            face = decoded(lambda: part[place][0], lambda: folder / part.filename[place])  # noqa: B023 (called at once)
+            images[place] = centre_square(face, FACE_SIDE)
         arrays[f"{split}_images"], arrays[f"{split}_labels"] = images, np.zeros(len(part), np.int64)
     return Prepared("celeba", "generation", ["face"], "torchvision.datasets.CelebA", arrays)
 
 
 def _imagenette(downloads: Path, scratch: Path) -> Prepared:
     """Imagenette, ten classes of ImageNet: centre squares of 224x224, the 320-pixel edition; its `val` is the test."""
-    import torchvision.datasets
-
     arrays: dict[str, np.ndarray] = {}
     for split in ("train", "test"):
-        folder = "train" if split == "train" else "val"
-        there = (downloads / "imagenette2-320").is_dir()
-        part = torchvision.datasets.Imagenette(root=str(downloads), split=folder, size="320px", download=not there)
+        folder = downloads / UNPACKED["imagenette"] / ("train" if split == "train" else "val")
+        part = _imagenette_part(downloads, folder)
         if len(part) != IMAGENETTE[split]:
-            raise UserError(
-                f"{downloads}/imagenette2-320/{folder} has {len(part)} pictures, Imagenette has {IMAGENETTE[split]}: "
-                "delete imagenette2-320 and its archive there to download it again"
-            )
+            said = f"{folder} has {len(part)} pictures, Imagenette has {IMAGENETTE[split]}"
+            raise Damaged(folder, f"{said}: delete imagenette2-320 and its archive there to download it again")
         paths, labels = zip(*part._samples, strict=True)
         file = scratch / f"{split}_images.npy"
         arrays[f"{split}_images"] = pictures([Path(path) for path in paths], IMAGENETTE_SIDE, file)
         arrays[f"{split}_labels"] = np.array(labels, np.int64)
     classes = [names[0] for names in part.classes]
     return Prepared("imagenette", "classification", classes, "torchvision.datasets.Imagenette", arrays)
+
+
+def _imagenette_part(downloads: Path, folder: Path):
+    from torchvision.datasets import Imagenette
+
+    there = folder.parent.exists()
+    try:
+        return Imagenette(root=str(downloads), split=folder.name, size="320px", download=not there)
+    except (OSError, KeyError) as error:  # KeyError: the folder of no class that it knows
+        if not folder.parent.exists():
+            raise
+        raise Damaged(folder, f"{folder} is not Imagenette's ({error})") from error
 
 
 #: sources that need a download, by dataset name: (folder of raw downloads, folder for arrays in the making) -> dataset
@@ -106,6 +153,17 @@ DOWNLOADS: dict[str, Callable[[Path, Path], Prepared]] = {
     "coco": coco,
     "duts": duts,
 }
+
+#: of a download or of an archive that it left
+FAILURES = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    http.client.HTTPException,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+)
 
 
 @functools.lru_cache(maxsize=2)
@@ -173,18 +231,37 @@ def prepare(name: str, root: Path, again: bool = False) -> Path:
     try:
         with lock(root / f"{name}.lock", wait=True), tempfile.TemporaryDirectory(dir=root) as scratch:
             if again or not (folder / "dataset.json").exists():
-                write_prepared(DOWNLOADS[name](root / "downloads", Path(scratch)), folder)
+                write_prepared(_made(name, root / "downloads", Path(scratch), again), folder)
                 for old in root.glob(_resized_name(name, "*")):  # of what was there before
                     shutil.rmtree(old)
-    except (OSError, RuntimeError, zipfile.BadZipFile, tarfile.TarError) as error:
+    except Damaged as error:
+        if again or name in BY_HAND:
+            raise
+        remedy = f"`{command(folder, again=True)}` downloads it again"
+        raise UserError(f"{error}; {remedy}") from error
+    except FAILURES as error:
         raise UserError(_missing(name, folder, f"and its download failed ({' '.join(str(error).split())})")) from error
     return folder
+
+
+def _made(name: str, downloads: Path, scratch: Path, again: bool, cured: frozenset[Path] = frozenset()) -> Prepared:
+    """The dataset from its raw files. With `again` those that turn out damaged are downloaded again, each once."""
+    try:
+        return DOWNLOADS[name](downloads, scratch)
+    except Damaged as error:
+        bad = downloads / UNPACKED[name] if name in UNPACKED else error.path
+        if not again or name in BY_HAND or bad in cured:
+            raise
+    with set_aside(bad):
+        if name in DOWNLOAD_AGAIN:
+            DOWNLOAD_AGAIN[name](bad, downloads)
+        return _made(name, downloads, scratch, again, cured | {bad})
 
 
 def _missing(name: str, folder: Path, why: str) -> str:
     kind = "masks" if DOWNLOADS.get(name) in (coco, duts) else "labels"
     return (
         f"dataset={name}: no {folder}/dataset.json (with train_images.npy, train_{kind}.npy, test_images.npy, "
-        f"test_{kind}.npy), {why}; make it with `python scripts/prepare_data.py {name}`, "
+        f"test_{kind}.npy), {why}; make it with `{command(folder)}`, "
         "or set REGBENCH_DATA to the folder that holds it"
     )
