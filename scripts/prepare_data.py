@@ -3,6 +3,10 @@
 
 python scripts/prepare_data.py mnist cifar10        into REGBENCH_DATA (default: data/)
 python scripts/prepare_data.py --check mnist        read the folder and compare every array with its sha256
+python scripts/prepare_data.py --again mnist        make the folder anew; raw files that turn out damaged are replaced
+
+Raw files lie in downloads/ beside the folders. Of a damaged one --again downloads that file, or unpacks its archive,
+anew; without a download it leaves what was there. DUTS is unpacked by hand, and mended by hand.
 """
 
 import argparse
@@ -22,7 +26,7 @@ def main() -> int:
     parser.add_argument("names", nargs="+", metavar="dataset", help=", ".join(DOWNLOADS))
     parser.add_argument("--root", type=Path, default=Path(os.environ.get("REGBENCH_DATA", ROOT / "data")))
     parser.add_argument("--check", action="store_true", help="only check what is there")
-    parser.add_argument("--again", action="store_true", help="make the folder anew, a damaged one for instance")
+    parser.add_argument("--again", action="store_true", help="make the folder anew, and damaged raw files before it")
     args = parser.parse_args()
     try:
         for name in args.names:

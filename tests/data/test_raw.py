@@ -100,7 +100,9 @@ DAMAGES = {
 @pytest.mark.parametrize("name", contents())
 def test_what_is_no_whole_raw_file_is_named_with_its_cure(mnist, tmp_path, name, damage):
     (mnist / name).write_bytes(DAMAGES[damage](contents()[name]))
-    with pytest.raises(UserError, match=rf"raw/{name} is not MNIST's: it.* --again mnist --root .*downloads it") as error:
+    with pytest.raises(
+        UserError, match=rf"raw/{name} is not MNIST's: it.* --again mnist --root .*downloads it"
+    ) as error:
         prepare("mnist", tmp_path)
     assert "\n" not in str(error.value) and not (tmp_path / "mnist").exists()
 
@@ -241,7 +243,9 @@ IMAGENETTES = {
 @pytest.mark.parametrize("damage", IMAGENETTES)
 def test_an_unpacked_imagenette_that_is_not_whole_is_named_and_unpacked_again(imagenette, tmp_path, damage):
     IMAGENETTES[damage](imagenette)
-    with pytest.raises(UserError, match=r"imagenette2-320/.*`python scripts/prepare_data\.py --again imagenette") as error:
+    with pytest.raises(
+        UserError, match=r"imagenette2-320/.*`python scripts/prepare_data\.py --again imagenette"
+    ) as error:
         prepare("imagenette", tmp_path)
     assert "\n" not in str(error.value)
     assert len(read_prepared(prepare("imagenette", tmp_path, again=True)).arrays["test_images"]) == 10
@@ -275,7 +279,9 @@ def test_celebas_pictures_are_counted_and_a_broken_one_is_named(tmp_path, monkey
 def test_a_broken_file_of_coco_is_downloaded_by_itself(tmp_path, monkeypatch):
     """A picture from its address, the annotations from their archive."""
     got = []
-    monkeypatch.setattr("torchvision.datasets.utils.download_url", lambda url, root, name: got.append((url, root, name)))
+    monkeypatch.setattr(
+        "torchvision.datasets.utils.download_url", lambda url, root, name: got.append((url, root, name))
+    )
     monkeypatch.setattr(
         "torchvision.datasets.utils.download_and_extract_archive", lambda url, root, **how: got.append((url, root))
     )
@@ -319,6 +325,6 @@ def test_what_is_damaged_again_is_not_downloaded_for_ever(tmp_path, monkeypatch)
         raise Damaged(downloads / "x", "x is wrong")
 
     monkeypatch.setitem(sources.DOWNLOADS, "mnist", make)
-    with pytest.raises(UserError, match="^x is wrong$"):
+    with pytest.raises(UserError, match=r"^x is wrong$"):
         prepare("mnist", tmp_path, again=True)
     assert len(tries) == 2
