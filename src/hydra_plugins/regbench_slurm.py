@@ -64,8 +64,11 @@ class RegbenchSlurmLauncher(SlurmLauncher):
     def missing(self, overrides: Overrides) -> list[Member]:
         """Members of a job that are to be trained."""
         cfg = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-        finished = set() if cfg.retrain else Store(Path(cfg.paths.results)).finished_ids(cfg.retry_failed)
-        return [member for member in members(cfg) if member.id not in finished]
+        job = members(cfg)
+        if cfg.retrain:
+            return job
+        finished = Store(Path(cfg.paths.results)).finished_ids([member.id for member in job], cfg.retry_failed)
+        return [member for member in job if member.id not in finished]
 
     def submit(self, todo: list[tuple[int, Overrides]]) -> list[submitit.Job]:
         """One array of these jobs, each with its number."""

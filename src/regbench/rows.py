@@ -8,6 +8,7 @@ import torch
 
 from regbench.data import Splits
 from regbench.jobs import Member
+from regbench.locks import remove_stale, replacing
 from regbench.training import Failed, Training
 from regbench.training.loop import Record
 
@@ -62,8 +63,7 @@ def keep_weights(path: Path, member: Member, training: Training, data: Splits) -
 
 def save_weights(path: Path, model: torch.nn.Module, described: dict[str, Any]) -> None:
     """Write a model's weights as `model` beside what describes it, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     weights = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
-    partial = path.with_suffix(".partial")
-    torch.save({"model": weights, **described}, partial)
-    partial.replace(path)
+    remove_stale(path.parent, f"{path.stem}.*")
+    with replacing(path) as file:
+        torch.save({"model": weights, **described}, file)

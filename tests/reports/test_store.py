@@ -2,10 +2,15 @@
 
 import json
 import os
+import random
+import subprocess
+import sys
+import time
 
 import pytest
 
 from regbench.errors import UserError
+from regbench.locks import lock
 from regbench.reports.store import Store, checksum
 
 
@@ -164,3 +169,154 @@ def test_experiment_names_are_plain(store):
 def test_the_checksum_does_not_depend_on_the_order_of_keys():
     shuffled = json.loads(json.dumps(dict(reversed(row().items()))))
     assert checksum(shuffled) == checksum(row())
+
+
+PACKS = """
+import sys
+from pathlib import Path
+from regbench.reports.store import Store
+store = Store(Path(sys.argv[1]))
+for number in range(60):
+    if sys.argv[2] != "packs":
+        store.write({"id": f"{sys.argv[2]}-{number}", "experiment": "table1", "epochs": []})
+    if number % 3 == 0:
+        store.pack("table1")
+"""
+
+
+def test_packers_and_writers_at_once_lose_no_row(store, tmp_path):
+    names = ["one", "two", "packs", "packs"]
+    running = [subprocess.Popen([sys.executable, "-c", PACKS, str(tmp_path), name]) for name in names]
+    assert [each.wait(120) for each in running] == [0] * 4
+    store.pack("table1")
+    assert store.ids() == {f"{name}-{number}" for name in ("one", "two") for number in range(60)}
+    assert len(store.rows()) == 120
+    assert sorted(each.name for each in store.runs.iterdir()) == ["table1", "table1.jsonl"]
+
+
+def test_packing_waits_for_another_packer(store, monkeypatch):
+    """What is packed is read after the other one is through."""
+    store.write(row("a1"))
+    real, steps = Store.rows, []
+    monkeypatch.setattr(Store, "rows", lambda self, *args: steps.append("read") or real(self, *args))
+
+    def held(path, wait=False):
+        steps.append((path.name, wait))
+        return lock(path, wait)
+
+    monkeypatch.setattr("regbench.reports.store.lock", held)
+    store.pack("table1")
+    assert steps == [("table1.lock", True), "read"]
+
+
+def test_packing_clears_away_what_dead_packers_left_and_no_row(store):
+    store.write(row("a1"))
+    day = time.time() - 86_400
+    left = [store.runs / name for name in ("table1.partial", "table1.99.partial", "table2.lock", "table1/b.7.partial")]
+    for path in left:
+        path.write_text("half")
+        os.utime(path, (day, day))
+    store.check_writable("table1")
+    store.pack("table1")
+    assert [path for path in left if path.exists()] == [] and store.ids() == {"a1"}
+
+
+GARBAGE = random.Random(0).randbytes(300)
+DAMAGES = {
+    "empty": lambda text: b"",
+    "blank": lambda text: b"\n",
+    "truncated": lambda text: text[: len(text) // 2],
+    "without its end": lambda text: text[:-2],
+    "random bytes": lambda text: GARBAGE,
+    "zeros": lambda text: bytes(len(text)),
+    "utf-16": lambda text: text.decode().encode("utf-16"),
+    "edited": lambda text: text.replace(b'"seed":0', b'"seed":1'),
+    "NaN": lambda text: text.replace(b'"seed":0', b'"seed":NaN'),
+    "another id": lambda text: text.replace(b'"id":"a1"', b'"id":"a2"'),
+    "no id": lambda text: text.replace(b'"id":"a1",', b""),
+    "no checksum": lambda text: text.replace(b"sha256", b"sha255"),
+    "deeply nested": lambda text: b"[" * 100_000,
+    "a number": lambda text: b"7",
+    "twice": lambda text: text + text,
+    "a merge's marks": lambda text: b"<<<<<<< HEAD\n" + text,
+}
+ASKED = {
+    "has": lambda store: store.has("a1"),
+    "find": lambda store: store.find("a1"),
+    "finished_ids": lambda store: store.finished_ids(["b1", "a1"], retry_failed=False),
+    "rows": lambda store: store.rows(),
+}
+
+
+@pytest.mark.parametrize("ask", ASKED)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_row_is_named_and_not_taken_for_done(store, damage, ask):
+    path = store.write(row("a1"))
+    path.write_bytes(DAMAGES[damage](path.read_bytes()))
+    with pytest.raises(UserError, match=r"a1\.json") as raised:
+        ASKED[ask](store)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("ask", ASKED)
+@pytest.mark.parametrize("damage", sorted(set(DAMAGES) - {"empty", "twice", "another id"}))
+def test_a_damaged_packed_row_is_named_and_not_taken_for_done(store, damage, ask):
+    for name in ("a0", "a1", "b1"):
+        store.write(row(name))
+    packed = store.pack("table1")
+    lines = packed.read_bytes().splitlines()
+    packed.write_bytes(b"\n".join([lines[0], DAMAGES[damage](lines[1]), lines[2]]) + b"\n")
+    with pytest.raises(UserError, match=r"table1\.jsonl, line 2") as raised:
+        ASKED[ask](store)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_damaged_row_stops_only_what_asks_for_it(store):
+    for name in ("a1", "b1", "c1"):
+        store.write(row(name, experiment="table2", status="done"))
+    packed = store.pack("table2")
+    packed.write_text(packed.read_text().replace('"seed":0', '"seed":7', 1))  # of a1
+    store.write(row("d1")).write_text("{")
+    assert store.has("b1") and store.find("c1")["id"] == "c1" and not store.has("e1")
+    assert store.finished_ids(["b1", "c1", "e1"], retry_failed=True) == {"b1", "c1"}
+
+
+def test_failed_rows_are_finished_unless_they_are_tried_again(store):
+    store.write(row("a1", status="done"))
+    store.write(row("b1", status="failed"))
+    assert store.finished_ids(["a1", "b1", "c1"], retry_failed=False) == {"a1", "b1"}
+    assert store.finished_ids(["a1", "b1", "c1"], retry_failed=True) == {"a1"}
+
+
+def test_an_id_within_a_row_is_not_a_rows_id(store):
+    store.write(row("a1", config={"id": "x1", "inner": {"experiment": "y", "id": "z1"}}))
+    store.pack("table1")
+    assert store.ids() == {"a1"} and store.has("a1") and not store.has("x1") and not store.has("z1")
+
+
+def test_a_packed_file_that_is_replaced_is_looked_at_again(store):
+    """Also where its time and its size are those of the one before."""
+    store.write(row("a1"))
+    packed = store.pack("table1")
+    assert store.has("a1")
+    before = packed.stat()
+    packed.unlink()
+    store.write(row("a2"))
+    store.pack("table1")
+    os.utime(packed, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert packed.stat().st_size == before.st_size
+    assert store.has("a2") and not store.has("a1")
+
+
+def test_asking_for_one_member_reads_no_other_row(store, monkeypatch):
+    for number in range(30):
+        store.write(row(f"a{number}"))
+    store.pack("table1")
+    for number in range(30):
+        store.write(row(f"b{number}"))
+    assert store.has("a1")
+    parsed = []
+    real = json.loads
+    monkeypatch.setattr(json, "loads", lambda text: parsed.append(1) or real(text))
+    assert store.has("a7") and store.has("b7") and not store.has("c7")
+    assert len(parsed) == 2

@@ -1,8 +1,9 @@
 """Checkpoints: all that a training needs to go on as if it had never stopped."""
 
-import contextlib
-import os
+import hashlib
+import io
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import torch
 from torch import nn
 
 from regbench.errors import UserError
+from regbench.locks import remove_stale, replacing
 from regbench.regularizers import load_training_state, training_state
 
 ORIGIN = ("code", "torch", "device", "threads", "processes")
+SEAL = b"\nsha256 "  # stands with a digest of all bytes before it at a checkpoint's end
+DIGEST = 64  # hexadecimal digits
 
 
 class Checkpoint:
@@ -56,15 +60,14 @@ class Checkpoint:
             "random": _random_state(model, noise),
             "epochs": epochs,
         }
-        partial = self.path.with_suffix(f".{os.getpid()}.partial")
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(state, partial)
-            partial.replace(self.path)
+            with replacing(self.path) as file:
+                torch.save(state, file)
+                file.seek(0)
+                digest = hashlib.file_digest(file, "sha256")
+                file.write(SEAL + digest.hexdigest().encode())
             self.progress_path.write_text(f"{len(epochs)}\n")
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
             raise UserError(
                 f"checkpoint {self.path} cannot be written ({error}): make room or set paths.outputs"
             ) from error
@@ -77,10 +80,14 @@ class Checkpoint:
         Raises:
             UserError: a corrupt checkpoint, one of another config, or one of other images.
         """
-        if self.path is None or not self.path.exists():
+        if self.path is None:
+            return []
+        # Whoever trains a member holds its lock: what another process has left of it is of a dead one.
+        remove_stale(self.path.parent, f"{self.path.stem}.*", age=0)
+        if not self.path.exists():
             return []
         try:
-            state = torch.load(self.path, weights_only=True, map_location="cpu")
+            state = torch.load(io.BytesIO(verified(self.path.read_bytes())), weights_only=True, map_location="cpu")
             member, origins = state["member"], state["origins"]
         except (
             OSError,
@@ -130,6 +137,28 @@ class Checkpoint:
             return
         self.path.unlink(missing_ok=True)
         self.progress_path.unlink(missing_ok=True)
+
+
+def verified(content: bytes) -> bytes:
+    """What `torch.save` wrote, of a checkpoint's bytes.
+
+    The first checkpoints end without a seal: of these the sums that a zip file has of its members are verified.
+
+    Raises:
+        ValueError: it is not what was written.
+    """
+    saved, seal, digest = content[: -DIGEST - len(SEAL)], content[-DIGEST - len(SEAL) : -DIGEST], content[-DIGEST:]
+    if seal == SEAL:
+        if hashlib.sha256(saved).hexdigest().encode() != digest:
+            raise ValueError("its content is not what its sha256 says")
+        return saved
+    try:
+        damaged = zipfile.ZipFile(io.BytesIO(content)).testzip()
+    except Exception as error:  # a flipped bit may name a compression that there is not, a password, ...
+        raise ValueError(str(error) or type(error).__name__) from error
+    if damaged is not None:
+        raise ValueError(f"{damaged} is not what was written")
+    return content
 
 
 def _device(model: nn.Module) -> torch.device:
