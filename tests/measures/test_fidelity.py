@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from regbench.measures.fidelity import (
     SCORE_SPLITS,
     Reference,
+    Unmeasurable,
+    check_finite,
     effective_classes,
     inception_score,
     total_variance,
@@ -88,7 +90,8 @@ def test_repeated_calls_do_not_add_up():
 def test_features_that_are_no_numbers_do_not_spoil_the_next_distance():
     reference = Reference(features(50, 4, 0))
     expected = reference.frechet_distance(features(60, 4, 1))
-    assert math.isnan(reference.frechet_distance(torch.full((60, 4), float("nan"))))
+    with pytest.raises(Unmeasurable, match=r"features of generated images are no finite numbers \(60 of 60 images\)"):
+        reference.frechet_distance(torch.full((60, 4), float("nan")))
     assert math.isnan(reference.diversity(torch.full((60, 4), float("nan"))))
     assert reference.frechet_distance(features(60, 4, 1)) == expected
 
@@ -180,3 +183,72 @@ def test_measuring_warns_of_nothing(recwarn):
     Reference(features(50, 3, 0)).frechet_distance(features(40, 3, 1))
     inception_score(torch.randn(100, 5))
     assert not [str(warning.message) for warning in recwarn]
+
+
+def broken(value, images=50, size=2048, dtype=torch.float32):
+    found = torch.randn(images, size, generator=torch.Generator().manual_seed(3)).to(dtype)
+    found[images // 2, size // 3] = value
+    return found
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("size", [1, 64, 2048])
+def test_no_number_that_is_none_comes_to_the_library(value, size):
+    """With 2048 features of it, the eigenvalues of their covariances end the process."""
+    good, bad = broken(0.0, size=size), broken(value, size=size)
+    reference = Reference(good)
+    for measure in (reference.frechet_distance, Reference, inception_score, effective_classes):
+        with pytest.raises(Unmeasurable, match=r"are no finite numbers \(1 of 50 images\)"):
+            measure(bad)
+
+
+@pytest.mark.parametrize("size,dtype", [(16, torch.float32), (16, torch.float64)])
+def test_the_largest_numbers_have_a_distance_or_are_refused(size, dtype):
+    reference = Reference(broken(0.0, size=size))
+    largest = torch.finfo(dtype).max
+    if dtype == torch.float32:
+        assert math.isfinite(reference.frechet_distance(broken(largest, size=size)))
+    else:
+        assert math.isfinite(reference.frechet_distance(broken(1e59, size=size, dtype=dtype)))
+        with pytest.raises(Unmeasurable):  # its square is no number
+            reference.frechet_distance(broken(largest, size=size, dtype=dtype))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -3.5])
+def test_equal_generated_images_have_a_distance_and_no_diversity(value):
+    real = features(100, 8, 0)
+    reference = Reference(real)
+    shift = (real.double().mean(0) - value).square().sum().item()
+    distance = reference.frechet_distance(torch.full((40, 8), value))
+    assert distance == pytest.approx(shift + total_variance(real), rel=1e-4)
+    assert reference.diversity(torch.full((40, 8), value)) == 0
+    assert inception_score(torch.full((40, 8), value)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_images_have_no_distance(count):
+    with pytest.raises(Unmeasurable, match=f"real images: {count} is too few, 2 are needed"):
+        Reference(features(2, 4, 0)[:count])
+    with pytest.raises(Unmeasurable, match=f"generated images: {count} is too few, 2 are needed"):
+        Reference(features(9, 4, 0)).frechet_distance(features(2, 4, 0)[:count])
+
+
+@pytest.mark.filterwarnings("ignore:std")
+def test_no_image_has_no_score_and_one_has():
+    for measure in (inception_score, effective_classes):
+        with pytest.raises(Unmeasurable, match="0 is too few, 1 are needed"):
+            measure(torch.zeros(0, 5))
+        assert math.isfinite(measure(torch.zeros(1, 5)))
+
+
+def test_real_images_that_are_all_the_same_measure_nothing():
+    with pytest.raises(Unmeasurable, match="all 30 real images have the same features"):
+        Reference(torch.full((30, 4), 2.0))
+
+
+def test_images_of_any_shape_are_looked_at():
+    images = torch.zeros(5, 3, 4, 4)
+    check_finite("images", images)
+    images[1, 2, 3, 3], images[4, 0, 0, 0] = math.nan, math.inf
+    with pytest.raises(Unmeasurable, match=r"images are no finite numbers \(2 of 5 images\)"):
+        check_finite("images", images)

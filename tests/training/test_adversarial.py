@@ -1,6 +1,7 @@
 """The adversarial loop: which net a step changes, a loop written out, curves, resuming, failures, eight Gaussians."""
 
 import copy
+import dataclasses
 import functools
 import math
 from pathlib import Path
@@ -15,9 +16,10 @@ from torch import nn
 from regbench.build import build, make_schedule
 from regbench.data import load_splits
 from regbench.data.sources import digits
-from regbench.errors import MembersFailed, failure_of
+from regbench.errors import MembersFailed, UserError, failure_of
 from regbench.experiments import load_config
 from regbench.jobs import members
+from regbench.measures.fidelity import Unmeasurable
 from regbench.models import GAN, WGANGP
 from regbench.regularizers import Regularizer
 from regbench.reports.store import Store
@@ -477,13 +479,49 @@ def test_a_generator_that_breaks_in_the_last_step_fails_in_its_evaluation(data, 
         if len(steps) == 7:
             training.model.average.module.project.weight.data.fill_(float("nan"))
 
-    with pytest.raises(Failed, match=r"(inception_score|fid|effective_classes|diversity) became nan in epoch 1"):
+    with pytest.raises(Failed, match=r"generated images are no finite numbers \(30 of 30 images\) in epoch 1"):
         fit(training, data, schedule, on_step=breaks)
     healthy, schedule = begin(data, extractor, "budget.epochs=1", seed=1)
     healthy.train_epoch(data.train, schedule, 1, lambda: None)
     measured = healthy.task.evaluate(healthy.model.eval(), data)
     fresh = load_splits(digits(), 400, 100, 0, CPU)
     assert measured == healthy.task.evaluate(healthy.model, fresh)  # the images that are no numbers left no trace
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_generator_that_diverges_after_its_last_step_is_a_failed_row(tmp_path, monkeypatch, extractor, value):
+    """In the second epoch: the first one's record stays, and the other member goes on."""
+    real = AdversarialTraining.train_epoch
+
+    def breaks(self, data, schedule, epoch, on_step):
+        steps = real(self, data, schedule, epoch, on_step)
+        if epoch == 2 and self.seed == 0:
+            self.model.average.module.project.weight.data.fill_(value)
+        return steps
+
+    monkeypatch.setattr(AdversarialTraining, "train_epoch", breaks)
+    with pytest.raises(MembersFailed, match="1 of 2 members failed: seed 0: generated images are no finite numbers"):
+        train(config(tmp_path, *DCGAN, extractor, "seeds=[0,1]"))
+    found = {row["seed"]: row for row in rows(tmp_path)}
+    assert found[1]["status"] == "done" and len(found[1]["epochs"]) == 2
+    assert found[0]["reason"].endswith("(30 of 30 images) in epoch 2") and len(found[0]["epochs"]) == 1
+
+
+def test_an_extractor_that_would_hide_what_is_no_number_does_not(data, extractor, monkeypatch):
+    """Inception rounds images to bytes, of which each is a number: the images are looked at before it."""
+    training, _ = begin(data, extractor)
+    real = training.task._load(CPU)
+    hides = dataclasses.replace(real, network=lambda images: real.network(images.nan_to_num()))
+    monkeypatch.setattr(Generate, "_load", lambda self, device: hides)
+    training.model.average.module.project.weight.data.fill_(math.nan)
+    with pytest.raises(Unmeasurable, match="generated images are no finite numbers"):
+        training.task.evaluate(training.model.eval(), data)
+
+
+def test_a_split_of_one_image_is_wrong_input_and_no_row(tmp_path, extractor):
+    with pytest.raises(UserError, match=r"budget\.heldout_images=1 is too few"):
+        train(config(tmp_path, *DCGAN, extractor, "budget.heldout_images=1"))
+    assert rows(tmp_path) == []
 
 
 def failure(cfg):

@@ -102,7 +102,7 @@ class Store:
         if loose:
             return loose[0]
         packed = sorted(self.runs.glob("*.jsonl"))
-        return next(path for path in packed if row["id"] in _packed_ids(path, path.stat().st_mtime_ns))
+        return next(path for path in packed if row["id"] in _packed(path))
 
     def failed_ids(self) -> set[str]:
         """Ids of the members whose row says that they failed."""

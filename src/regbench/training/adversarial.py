@@ -13,9 +13,10 @@ from torch import Tensor, nn
 
 from regbench.data import Batches, Splits
 from regbench.errors import UserError
+from regbench.measures.fidelity import Unmeasurable
 from regbench.models import GAN
 from regbench.training.batch import data_order
-from regbench.training.loop import Failed, Steps, Training, frozen_statistics
+from regbench.training.loop import Failed, Record, Steps, Training, frozen_statistics
 from regbench.training.schedule import Schedule
 
 NETS = ("discriminator", "generator")
@@ -65,6 +66,17 @@ class AdversarialTraining(Training):
             on_step()
         means = curves.means()
         return Steps({"loss": means.pop("discriminator_loss"), **means}, curves=curves.points)
+
+    def end_epoch(self, data: Splits, steps: Steps, seconds: float) -> Record:
+        """As of any training; images of which nothing can be measured are a failure like a loss that is no number.
+
+        Raises:
+            Failed: a number of the epoch is not finite, or there is none.
+        """
+        try:
+            return super().end_epoch(data, steps, seconds)
+        except Unmeasurable as error:
+            raise Failed(f"{error} in epoch {len(self.records) + 1}", self.records) from error
 
     def discriminator_step(self, real: Tensor, clip_norm: float | None) -> dict[str, Tensor]:
         """One step of the discriminator on these images and as many generated ones."""

@@ -10,7 +10,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from regbench.data import Batches, Splits
 from regbench.errors import UserError
 from regbench.measures.extractor import Extractor, load_extractor
-from regbench.measures.fidelity import Reference, effective_classes, inception_score
+from regbench.measures.fidelity import Reference, check_finite, effective_classes, inception_score
 from regbench.models import GAN
 from regbench.training.task import EVALUATION_BATCH, Task
 
@@ -68,7 +68,15 @@ class Generate(Task):
 
     @torch.no_grad()
     def evaluate(self, model: GAN, data: Splits) -> dict[str, dict[str, float]]:
-        """FID, IS, effective classes and diversity of `samples` images, beside those of as many training images."""
+        """FID, IS, effective classes and diversity of `samples` images, beside those of as many training images.
+
+        Raises:
+            UserError: a split of one image, which has no covariance.
+            Unmeasurable: generated images that are no finite numbers, or have no finite features.
+        """
+        for key, split in (("budget.heldout_images", data.heldout), ("test images", data.test)):
+            if len(split) < 2:
+                raise UserError(f"{key}={len(split)} is too few for a distance between images: allowed are 2 or more")
         extractor = self._load(data.test.device)
         features, logits = self._extract(self._generated(model, data.test.device), extractor)
         values = {"inception_score": inception_score(logits), "effective_classes": effective_classes(logits)}
@@ -113,8 +121,10 @@ class Generate(Task):
 
     def _generated(self, model: GAN, device: torch.device) -> Iterable[Tensor]:
         """Batches of generated images in [0, 1]."""
-        noise = _noise(self.samples, model.latent, device)
-        return (to_unit(model.sample(part)) for part in noise.split(EVALUATION_BATCH))
+        for part in _noise(self.samples, model.latent, device).split(EVALUATION_BATCH):
+            images = to_unit(model.sample(part))
+            check_finite("generated images", images)  # an extractor that rounds them to bytes would hide it
+            yield images
 
     def _extract(self, batches: Iterable[Tensor], extractor: Extractor) -> tuple[Tensor, Tensor]:
         features, logits = zip(*(extractor(images) for images in batches), strict=True)
