@@ -119,7 +119,7 @@ def test_coco_becomes_a_prepared_folder(made, tmp_path):
     folder = prepare("coco", tmp_path)
     read = read_prepared(folder)
     assert set(read.arrays) == {"train_images", "train_masks", "test_images", "test_masks"}
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["coco", "coco.lock", "downloads"]  # nothing left over
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["coco", "downloads"]  # nothing left over
 
 
 def test_a_folder_without_annotations_is_no_coco(tmp_path):

@@ -504,7 +504,7 @@ def test_a_generator_that_diverges_after_its_last_step_is_a_failed_row(tmp_path,
         train(config(tmp_path, *DCGAN, extractor, "seeds=[0,1]"))
     found = {row["seed"]: row for row in rows(tmp_path)}
     assert found[1]["status"] == "done" and len(found[1]["epochs"]) == 2
-    assert found[0]["reason"].endswith("(30 of 30 images) in epoch 2") and len(found[0]["epochs"]) == 1
+    assert found[0]["reason"].endswith("of 30 images) in epoch 2") and len(found[0]["epochs"]) == 1
 
 
 def test_an_extractor_that_would_hide_what_is_no_number_does_not(data, extractor, monkeypatch):
