@@ -151,7 +151,9 @@ def test_without_a_download_again_leaves_what_was_there(mnist, tmp_path):
 
 def test_an_old_format_of_torchvision_is_not_read_in_place_of_the_raw_files(mnist, archives, tmp_path):
     old = mnist.parent / "processed"
-    old.mkdir()
+    old.mkdir()  # empty, it is what a former torchvision left
+    made(tmp_path)
+    shutil.rmtree(tmp_path / "mnist")
     for name in ("training.pt", "test.pt"):
         (old / name).write_bytes(b"junk")
     with pytest.raises(UserError, match="MNIST/processed is an old format of torchvision, which cannot be checked"):

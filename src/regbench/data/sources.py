@@ -86,7 +86,7 @@ def _check_found(name: str, downloads: Path) -> None:
     """Check those raw files that torchvision itself would believe; raises Damaged."""
     if name == "mnist":
         old = downloads / "MNIST" / "processed"
-        if old.exists():  # torchvision would read it in place of the raw files
+        if any(old.glob("*.pt")):  # torchvision would read them in place of the raw files
             raise Damaged(old, f"{old} is an old format of torchvision, which cannot be checked: delete it")
         check_mnist(downloads / "MNIST" / "raw")
     if name in CIFAR_META:
