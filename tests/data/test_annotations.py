@@ -157,6 +157,9 @@ def test_an_annotation_of_no_picture_is_named(tmp_path, image):
         ({"file_name": ""}, 'file_name=""'),
         ({"file_name": "../a.jpg"}, r'file_name="\.\./a\.jpg"'),
         ({"file_name": "/a.jpg"}, 'file_name="/a.jpg"'),
+        ({"file_name": "a" * 256}, 'file_name="aaa'),
+        ({"file_name": "\ud800.jpg"}, "file_name="),
+        ({"file_name": "a\n.jpg"}, "file_name="),
     ],
 )
 def test_a_malformed_picture_is_named(tmp_path, change, words):

@@ -212,6 +212,7 @@ BROKEN = {
         "dataset",
         "the task detection, allowed is one of class",
     ),
+    "a source that is no text": (replace(labelled(), source=None), "dataset", "source=None, allowed is text"),
     "a task of another kind": (replace(labelled(), task=["a"]), "dataset", "the task"),
 }
 

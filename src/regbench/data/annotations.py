@@ -10,6 +10,7 @@ from regbench.data.raw import Damaged
 from regbench.errors import UserError
 
 CORNERS = 3  # of a polygon, at least
+LONGEST = 255  # bytes of a file's name
 FIRST, LAST = ord("0"), ord("0") + 63  # characters of compressed run lengths
 CONTINUES, NEGATIVE, BITS = 0x20, 0x10, 5  # in such a character
 
@@ -98,9 +99,10 @@ def _wrong_picture(info: object) -> str:
     if (
         not isinstance(name, str)
         or not name
-        or "\0" in name
+        or not name.isprintable()
         or name.startswith("/")
         or ".." in PurePosixPath(name).parts
+        or any(len(part.encode()) > LONGEST for part in PurePosixPath(name).parts)
     ):
         return f"file_name={_brief(name)}: allowed are names inside of the folder of pictures"
     return ""

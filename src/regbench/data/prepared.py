@@ -54,9 +54,10 @@ def validated(dataset: Prepared, folder: Path | None = None, spans: dict[str, Sp
     folder: where its arrays are files, to name them; spans: least and greatest value of arrays that were seen already.
 
     Raises:
-        UserError: another task, classes that are no names, an array too many or missing, of another dtype or shape than
-            the contract's, no images, images and targets of different number, test images of another shape than the
-            training images, labels that are no class, masks of other values than 0 and 1, or all of one value.
+        UserError: another task, a name or source that is no text, classes that are no names, an array too many or
+            missing, of another dtype or shape than the contract's, no images, images and targets of different number,
+            test images of another shape than the training images, labels that are no class, masks of other values than
+            0 and 1, or all of one value.
     """
     for key, had, allowed in _faults(dataset, spans or {}):
         if folder is None:
@@ -70,6 +71,9 @@ def _faults(dataset: Prepared, spans: dict[str, Span]) -> Iterator[tuple[str, st
     """What breaks the contract: array, what it has, what is allowed; later ones take the earlier for granted."""
     if not isinstance(dataset.task, str) or dataset.task not in TARGETS:
         yield "it", f"the task {dataset.task}", f"one of {', '.join(TARGETS)}"
+    for key in ("name", "source"):
+        if not isinstance(said := getattr(dataset, key), str) or not said:
+            yield "it", f"{key}={str(said)[:40]}", "text"
     classes = dataset.classes
     if not isinstance(classes, list) or not classes or not all(isinstance(each, str) and each for each in classes):
         yield "it", f"classes={str(classes)[:40]}", "a list of names, 1 or more"
