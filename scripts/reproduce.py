@@ -5,10 +5,12 @@
 
     python scripts/reproduce.py table1 --launch slurm partition=gpu gpus=1 minutes=120
 
-Finished trainings are never run again; an interrupted one goes on from its last epoch.
+Finished trainings are never run again; an interrupted one goes on from its last epoch. Rows, tables and figures go to
+results/; those of budget smoke to outputs/smoke/. The table is printed last.
 """
 
 import argparse
+import math
 import os
 import re
 import shutil
@@ -24,13 +26,17 @@ from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from regbench import slurm
+from regbench.costs import Costs, words
+from regbench.deadline import VARIABLE as DEADLINE
 from regbench.errors import UserError, one_line
 from regbench.experiments import Cell, Sweep, cells, load_config, sweeps
 from regbench.jobs import Member
-from regbench.paths import CONFIGS
+from regbench.paths import CONFIGS, ROOT
+from regbench.reports.settings import TRIAL
 from regbench.reports.store import Store
 
 POLL_SECONDS = 2.0
+SAY_SECONDS = 60.0
 RUN_KEYS = ("paths", "tracking", "device", "download", "retry_failed", "retrain", "keep_weights", "share", "stack")
 LAUNCHES = ("joblib", "slurm")
 
@@ -57,21 +63,25 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", help="a file of configs/experiment")
-    parser.add_argument("--budget", default="quick", help="smoke, quick or paper")
+    parser.add_argument("--budget", default="paper", help="paper, what the paper did (the default), quick or smoke")
     parser.add_argument("--datasets", default="", help="only these, comma-separated")
     parser.add_argument("--regularizers", default="", help="only these, comma-separated")
     parser.add_argument("--only", action="append", default=[], metavar="KEY=A,B", help="only these of any swept key")
     parser.add_argument("--seeds", default="", help="how many (5) or which (0,1,2); default: the budget's")
     parser.add_argument("--launch", default="joblib", help="joblib, processes of this machine, or slurm")
     parser.add_argument("--workers", type=int, default=0, help="processes at once, of joblib; default: one a core")
+    parser.add_argument("--minutes", default="", help="end cleanly after so many, with the last epoch that fits")
     parser.add_argument("--dry-run", action="store_true", help="say what is missing, run nothing")
     parser.add_argument("overrides", nargs="*", help="further Hydra overrides: device=cpu, or keys of the launch")
     return parser.parse_intermixed_args()
 
 
 def reproduce(args: argparse.Namespace) -> int:
-    """Run the missing members of the experiment and write its reports."""
+    """Run the missing members of the experiment, write its reports and print its table."""
     check_overrides(args.overrides, args.launch)
+    deadline = deadline_of(args.minutes)
+    if args.budget == TRIAL and not any(word.startswith("paths.results=") for word in args.overrides):
+        args.overrides.append(f"paths.results={ROOT / 'outputs' / TRIAL}")
     if args.workers < 0:
         raise UserError(f"--workers {args.workers} is not allowed: 1 or more (0, the default: one a core)")
     launch = [f"launch={args.launch}"]
@@ -90,17 +100,48 @@ def reproduce(args: argparse.Namespace) -> int:
     if missing and not args.dry_run:
         if args.launch == "slurm":
             slurm.check(cfg.partition)  # here, too: once, and not by each sweep
-        run = Runner(args.experiment, fixed, Path(paths.outputs), seed_parts(list(cfg.seeds), cfg.seeds_per_job))
+        seeds = seed_parts(list(cfg.seeds), cfg.seeds_per_job)
+        run = Runner(args.experiment, fixed, Path(paths.outputs), seeds, deadline)
         wanted = {member.id for member in missing}
         with_missing = [sweep for sweep, found in todo if any(m.id in wanted for cell in found for m in cell.members)]
         status = run.all(with_missing, missing, store)
-        left = sum(len(missing_of(found, store)) for _, found in todo)
+        left = {member.id: member for _, found in todo for member in missing_of(found, store)}
         if left:
-            print(f"{left} trainings are still missing: run the same command again, or see the log")
+            print(f"{len(left)} trainings are still missing: run the same command again, or see the log")
+            for label in dict.fromkeys(without_seed(member) for member in left.values()):
+                print(f"  missing: {label}")
     if not args.dry_run:
         report = [sys.executable, str(Path(__file__).with_name("report.py")), args.experiment]
         status = subprocess.run([*report, "--results", paths.results]).returncode or status
+        print_table(Path(paths.results) / "tables" / f"{args.experiment}.md", args.budget)
     return status
+
+
+def deadline_of(minutes: str) -> float | None:
+    """When a command of so many minutes ends, in seconds since 1970; None: when it is through."""
+    if not minutes:
+        return None
+    try:
+        value = float(minutes)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise UserError(f"MINUTES={minutes} is not allowed: a number above 0")
+    return time.time() + 60 * value
+
+
+def without_seed(member: Member) -> str:
+    """A member's label for all seeds of its cell."""
+    return member.label.partition(" seed ")[0]
+
+
+def print_table(path: Path, budget: str) -> None:
+    """The sections of a table's file that are about this budget; all of them where none says so."""
+    if not path.exists():
+        return
+    sections = re.split(r"(?m)^(?=##+ )", path.read_text())
+    print("\n" + "".join([part for part in sections if f"budget {budget}" in part.partition("\n")[0]] or sections))
+    print(f"this table, and all that belongs to it: {path}")
 
 
 def narrowed(args: argparse.Namespace) -> dict[str, list[str]]:
@@ -182,41 +223,46 @@ def show_plan(
         if done < len(cell.members):
             print(f"  missing {len(cell.members) - done} of {len(cell.members)}: {' '.join(cell.overrides)}")
     if missing:
-        print(f"  estimate for the missing {len(missing)}: {estimate(missing, rows, at_once)}", flush=True)
+        said = estimate(args, found, missing, Costs(rows), at_once)
+        print(f"  estimate for the missing {len(missing)}: {said}", flush=True)
     return missing
 
 
-def estimate(missing: list[Member], rows: list[dict], at_once: int) -> str:
-    """Time for the missing members, from rows of the same dataset and budget."""
-    total, known = 0.0, 0
-    for member in missing:
-        like = [row for row in rows if same(row, member, ("dataset", "budget", "epochs", "model"))]
-        closer = [row for row in like if row["config"]["regularizer"]["name"] == member.config["regularizer"]["name"]]
-        times = [row["provenance"]["seconds"] for row in closer or like if takes_time(row)]
-        if times:
-            total, known = total + sum(times) / len(times), known + 1
+def estimate(args: argparse.Namespace, found: list[Cell], missing: list[Member], costs: Costs, at_once: int) -> str:
+    """Time for the missing members, and what fewer images and epochs would cost."""
+    overrides = {member.id: cell.overrides for cell in found for member in cell.members}
+    base = (f"experiment={args.experiment}", f"budget={args.budget}")
+    times = [costs.seconds(member, (*base, *overrides[member.id])) for member in missing]
+    known = [seconds for seconds in times if seconds is not None]
     if not known:
-        return "unknown until a first training is done"
-    workers = min(at_once, known)
-    least = f"about {total / workers / 60:.0f} min with {workers} processes"
-    return least if known == len(missing) else f"{least} for {known} of them, unknown for those of which none is done"
+        return "unknown: no such training is done, and its images are not prepared here"
+    said = f"about {words(sum(known) / min(at_once, len(known)))} with {min(at_once, len(known))} processes"
+    if len(known) < len(missing):
+        said += f" for {len(known)} of them, unknown for those of which none is done"
+    quick = [_quick(costs, member) for member in missing] if args.budget == "paper" else [None]
+    if all(seconds is not None for seconds in quick):
+        said += f"; BUDGET=quick about {words(sum(quick) / min(at_once, len(quick)))}"
+    return said
 
 
-def takes_time(row: dict) -> bool:
-    """Whether a row was trained to its end, and not served by another one's training."""
-    return row["status"] == "done" and "served_by" not in row["provenance"]
-
-
-def same(row: dict, member: Member, keys: tuple[str, ...]) -> bool:
-    """Whether row and member agree in these parts of their configs."""
-    return all(row["config"].get(key) == member.config[key] for key in keys)
+def _quick(costs: Costs, member: Member) -> float | None:
+    """Seconds of a member of budget quick in this one's place."""
+    dataset = OmegaConf.load(CONFIGS / "dataset" / f"{member.config['dataset']['name']}.yaml").budgets.quick
+    images = {
+        **member.config["dataset"],
+        "train_images": dataset.train_images,
+        "heldout_images": dataset.heldout_images,
+    }
+    config = {**member.config, "dataset": images, "budget": "quick", "epochs": dataset.epochs}
+    return costs.seconds(Member(member.id, member.seed, member.strength, config))
 
 
 class Runner:
     """Runs sweeps through Hydra's launcher for joblib or Slurm, with one bar over all epochs."""
 
-    def __init__(self, experiment: str, fixed: list[str], outputs: Path, seeds: str):
+    def __init__(self, experiment: str, fixed: list[str], outputs: Path, seeds: str, deadline: float | None):
         self.experiment, self.fixed, self.outputs, self.seeds = experiment, fixed, outputs, seeds
+        self.deadline, self.said = deadline, time.monotonic()
         self.errors: list[str] = []
         self.log = outputs / "logs" / f"{experiment}-{time.strftime('%Y-%m-%d_%H-%M-%S')}.log"
 
@@ -226,9 +272,11 @@ class Runner:
         print(f"  log: {self.log}", flush=True)
         total = sum(member.config["epochs"] for member in missing)
         status = 0
-        with tqdm(total=total, unit="epoch", desc=self.experiment, smoothing=0.05) as bar:
+        with tqdm(total=total, unit="epoch", desc=self.experiment, smoothing=0.05, disable=None) as bar:
+            bar.total = total  # of a bar that is not shown, too
             for sweep in plan:
-                status = self.one(sweep, missing, store, bar) or status
+                if self.deadline is None or time.time() < self.deadline:
+                    status = self.one(sweep, missing, store, bar) or status
         for error in self.errors:
             print(error, file=sys.stderr)
         return status
@@ -241,7 +289,9 @@ class Runner:
         # at once, seeds_per_job of them, go together).
         command.append(f"seeds={self.seeds}")
         command += [f"{key}={','.join(values)}" for key, values in sweep.items()]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "REGBENCH_PARENT": str(os.getpid())}
+        if self.deadline is not None:
+            environment[DEADLINE] = str(self.deadline)
         with self.log.open("a") as log:
             start = log.tell()
             child = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
@@ -258,10 +308,15 @@ class Runner:
         return child.returncode
 
     def show(self, missing: list[Member], store: Store, bar: tqdm) -> None:
-        """Move the bar to the epochs that are finished, as files tell."""
+        """Move the bar to the epochs that are finished, as files tell; never back. A log has a line a minute."""
         known = store.ids()
-        bar.n = sum(member.config["epochs"] if member.id in known else self.epochs_done(member) for member in missing)
-        bar.refresh()
+        done = sum(member.config["epochs"] if member.id in known else self.epochs_done(member) for member in missing)
+        bar.n = max(bar.n, done)
+        if not bar.disable:
+            bar.refresh()
+        elif time.monotonic() - self.said >= SAY_SECONDS:
+            self.said = time.monotonic()
+            print(f"  {time.strftime('%H:%M')} {bar.n} of {bar.total} epochs", flush=True)
 
     def epochs_done(self, member: Member) -> int:
         """Finished epochs of a member in training."""

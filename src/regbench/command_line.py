@@ -4,7 +4,10 @@ Exit status: 0, all members have their rows; 1, some failed; 2, wrong input; 130
 """
 
 import os
+import signal
 import sys
+import threading
+import time
 
 import hydra
 from omegaconf import DictConfig
@@ -52,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(help_text())
         return 0
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and what is said below is ours
+    follow_parent()
     _failures.clear()
     try:
         check_overrides(_overrides(words))
@@ -66,6 +70,20 @@ def main(arguments: list[str] | None = None) -> int:
     for failure in _failures:
         print("\n".join(f"error: {line}" for line in failure.text.splitlines()), file=sys.stderr)
     return max((failure.status for failure in _failures), default=0)
+
+
+def follow_parent() -> None:
+    """End with the process that REGBENCH_PARENT names, workers included, even where it was killed outright."""
+    parent = os.environ.pop("REGBENCH_PARENT", None)
+    if parent is None or int(parent) != os.getppid():
+        return
+
+    def watch() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(1.0)
+        os.killpg(os.getpgrp(), signal.SIGKILL)  # a group of its own: `scripts/reproduce.py` has started it so
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _overrides(words: list[str]) -> list[str]:

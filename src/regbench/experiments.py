@@ -54,7 +54,7 @@ def sweeps(experiment: str, narrowed: Sweep) -> list[Sweep]:
     narrowed = {key: [_text(value) for value in values] for key, values in narrowed.items()}
     found = [_lists(params) for params in OmegaConf.to_container(cfg.sweeps, resolve=True)]
     _check_known(found, narrowed)
-    kept = [_narrow(sweep, narrowed) for sweep in found]
+    kept = [_narrow(sweep, narrowed) for sweep in found if _has(experiment, sweep, narrowed)]
     return [sweep for sweep in kept if all(sweep.values())]
 
 
@@ -239,6 +239,17 @@ def _check_known(found: list[Sweep], narrowed: Sweep) -> None:
         if unknown:
             allowed = ", ".join(known) or "none: this experiment does not sweep over it"
             raise UserError(f"{key}={','.join(unknown)} is not part of this experiment: allowed are {allowed}")
+
+
+def _has(experiment: str, sweep: Sweep, narrowed: Sweep) -> bool:
+    """Whether the cells of a sweep have one of the values wanted of the keys that it does not sweep over."""
+    unswept = {key: values for key, values in narrowed.items() if key not in sweep}
+    if not unswept:
+        return True
+    groups = [f"{key}={values[0]}" for key, values in sweep.items() if (CONFIGS / key).is_dir()]
+    cfg = _composed(experiment, *groups)
+    own = {key: OmegaConf.select(cfg, f"{key}.name" if (CONFIGS / key).is_dir() else key) for key in unswept}
+    return all(own[key] is not None and _text(own[key]) in values for key, values in unswept.items())
 
 
 def _narrow(sweep: Sweep, narrowed: Sweep) -> Sweep:

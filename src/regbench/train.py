@@ -23,6 +23,7 @@ from regbench.checks import check_parts, check_schedule
 from regbench.data import Splits, load_splits
 from regbench.data.prepared import Prepared
 from regbench.data.sources import load_prepared
+from regbench.deadline import OutOfTime
 from regbench.errors import MembersFailed, UserError
 from regbench.jobs import Member, members
 from regbench.memory import keep_freed_memory
@@ -74,6 +75,8 @@ def train(cfg: DictConfig) -> None:
     run = Run(cfg, data, device, tracker, store, origin, {key: row["sha256"] for key, row in replaced.items()})
     try:
         run.train(missing)
+    except OutOfTime:
+        log.warning("out of time: %d members have no row yet, their checkpoints stand", len(missing) - len(run.rows))
     finally:
         tracker.finish(run.rows)
     report_failures([*stays, *run.rows], len(job))

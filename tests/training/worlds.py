@@ -98,11 +98,11 @@ def _member_of_a_world(rank: int, size: int, port: int, log: Path, target, argum
 
 def command_line(words: list[str], folder: Path) -> int:
     """`python -m regbench.train` with these words, in a process that is there already."""
-    from regbench.train import run
+    from regbench.command_line import main
 
     os.chdir(folder)
     sys.argv = ["train.py", *words]
-    return run()
+    return main()
 
 
 def prepared_pictures() -> Prepared:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from regbench.data import Batches, Splits
+from regbench.deadline import check_time
 from regbench.errors import UserError
 from regbench.regularizers import Regularizer
 from regbench.regularizers.entropy import dense_entropy_change, highest_entropy_change
@@ -136,9 +137,11 @@ def fit(
 
     Raises:
         Failed: a loss is not finite any more, in training or evaluation, or memory ran out.
+        OutOfTime: another epoch would go past the deadline.
     """
     training.resume()
     while not schedule.ended(training.records):
+        check_time(training.records[-1]["seconds"] if training.records else 0.0)
         start, epoch = time.perf_counter(), len(training.records) + 1
         start_epoch(training, schedule, epoch)
         try:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from regbench.data import Batches, Splits
+from regbench.deadline import check_time
 from regbench.regularizers import Regularizer, SiteLayers
 from regbench.regularizers.sites import outputs
 from regbench.training.batch import data_order
@@ -90,6 +91,7 @@ def fit_stacked(
             yield training, None
         epoch = min((len(each.records) for each in waiting), default=0) + 1
         together = [each for each in waiting if len(each.records) + 1 == epoch]
+        check_time(sum(each.records[-1]["seconds"] for each in together if each.records))
         for training, failure in _epoch(together, data, schedule, epoch, on_epoch, on_step):
             waiting.remove(training)
             yield training, failure
