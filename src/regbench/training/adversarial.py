@@ -75,7 +75,7 @@ class AdversarialTraining(Training):
         """
         try:
             return super().end_epoch(data, steps, seconds)
-        except Unmeasurable as error:
+        except (Unmeasurable, torch.linalg.LinAlgError) as error:
             raise Failed(f"{error} in epoch {len(self.records) + 1}", self.records) from error
 
     def discriminator_step(self, real: Tensor, clip_norm: float | None) -> dict[str, Tensor]:
