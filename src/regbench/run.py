@@ -74,8 +74,6 @@ class Run:
             return False
         with contextlib.ExitStack() as locks:
             if self.take([member], locks):
-                for record in records:
-                    self.tracker.log_epoch(member_name(member), record)
                 training.records = records
                 self.finish(member, training, None, served_provenance(baseline, self.origin))
         return True
@@ -90,7 +88,7 @@ class Run:
             failure = None
             with self.progress(schedule, 1, member.label) as bar:
                 try:
-                    fit(training, self.data, schedule, functools.partial(self.note, bar, member), bar.step)
+                    fit(training, self.data, schedule, functools.partial(self.note, bar, member, training), bar.step)
                 except Failed as error:
                     failure = error
             self.finish(member, training, failure, self.origin)
@@ -106,7 +104,7 @@ class Run:
             with self.progress(schedule, len(mine), f"{mine[0].label} and {len(mine) - 1} more") as bar:
 
                 def note(training: Training, record: Record) -> None:
-                    self.note(bar, owner[id(training)], record)
+                    self.note(bar, owner[id(training)], training, record)
 
                 for training, failure in fit_stacked(trainings, self.data, schedule, note, bar.step):
                     self.finish(owner[id(training)], training, failure, {**self.origin, "stacked": len(mine)})
@@ -144,10 +142,10 @@ class Run:
         """The bar of so many members; of several processes the first shows one."""
         return progress(schedule, len(self.data.train), members, label, self.cfg.progress and ranks().first)
 
-    def note(self, bar: Progress, member: Member, record: Record) -> None:
-        """Show and log a member's finished epoch."""
+    def note(self, bar: Progress, member: Member, training: Training, record: Record) -> None:
+        """Show and log a member's finished epoch, and log those that a checkpoint brought."""
         bar.epoch(member.id, record)
-        self.tracker.log_epoch(member_name(member), record)
+        self.tracker.log_epochs(member_name(member), training.records)
 
     def finish(self, member: Member, training: Training, failure: Failed | None, origin: dict[str, Any]) -> None:
         """Store the member's row, and only then drop its checkpoint; of several processes the first does.
@@ -163,9 +161,9 @@ class Run:
         path = self.store.write(row)
         training.checkpoint.remove()
         self.rows.append(row)
-        place = getattr(self.tracker, "place", None)
-        mirrored = f"; W&B run {place}" if place else ""
+        mirrored = f"; W&B run {self.tracker.place}" if self.tracker.place else ""
         log.info("%s is %s: %s%s", member.label, row["status"], outcome(row, path), mirrored)
+        self.tracker.log_epochs(member_name(member), training.records)
         self.tracker.log_pictures(member_name(member), artifacts)
 
 
