@@ -43,10 +43,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", help=f"one of {', '.join(TRAINED_HERE)}")
     parser.add_argument("--weights", type=Path, help=".npz or .pt; default: torchvision's ImageNet weights")
-    parser.add_argument("--results", type=Path, default=ROOT / "results")
+    parser.add_argument("--results", type=Path, help="default: results/, of weights of your own outputs/entropy-map/")
     args = parser.parse_args()
     try:
-        for path in publish(args.network, args.weights, args.results):
+        own = ROOT / ("outputs/entropy-map" if args.weights else "results")  # a try-out changes nothing that is published
+        for path in publish(args.network, args.weights, args.results or own):
             print(f"wrote {path}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
