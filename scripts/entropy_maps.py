@@ -46,7 +46,9 @@ def main() -> int:
     parser.add_argument("--results", type=Path, help="default: results/, of weights of your own outputs/entropy-map/")
     args = parser.parse_args()
     try:
-        own = ROOT / ("outputs/entropy-map" if args.weights else "results")  # a try-out changes nothing that is published
+        own = ROOT / (
+            "outputs/entropy-map" if args.weights else "results"
+        )  # a try-out changes nothing that is published
         for path in publish(args.network, args.weights, args.results or own):
             print(f"wrote {path}")
     except UserError as error:

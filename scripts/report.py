@@ -11,6 +11,7 @@ python scripts/report.py --stale         list rows that other code than today's 
 import argparse
 import filecmp
 import gc
+import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -24,8 +25,8 @@ from regbench.reports.claims.claims import Ledger
 from regbench.reports.claims.loading import check_cells
 from regbench.reports.claims.report import REPORT, load_claims, write_report
 from regbench.reports.groups import flatten
-from regbench.reports.publish import PUBLISHERS, publish
-from regbench.reports.settings import TRIAL, without_trials
+from regbench.reports.publish import PUBLISHERS, publish, publishable
+from regbench.reports.settings import TRIAL
 from regbench.reports.store import Store
 
 
@@ -63,11 +64,10 @@ def main() -> int:
 
 def published(store: Store, experiments: Sequence[str]) -> tuple[dict[str, list[Cell]], dict[str, list[dict]]]:
     """Of each experiment the cells, and their rows that tables are made of; says how many were left out."""
-    rows = store.rows()
-    stored = without_trials(rows)
-    if len(stored) < len(rows):
-        left = len(rows) - len(stored)
-        print(f"{left} rows of budget {TRIAL} are left out; paths.results=FOLDER gives trials a folder of their own")
+    stored = publishable(store)
+    left = len(store.rows()) - len(stored)
+    if left:
+        print(f"{left} rows are left out: of budget {TRIAL}, or of trainings by hand (ADHOC=1 takes these in)")
     cells = cells_by_experiment(experiments, known_budgets(stored))
     return cells, {experiment: rows_of_cells(of_one, stored) for experiment, of_one in cells.items()}
 
@@ -104,7 +104,10 @@ def check_claims(ledger: Ledger, cells: Mapping[str, list[Cell]]) -> None:
 def collect(store: Store) -> int:
     """Pack every experiment's loose rows."""
     for experiment in store.experiments():
-        print(f"packed {store.pack(experiment)}")
+        if experiment in PUBLISHERS or os.environ.get("ADHOC", "") not in ("", "0"):
+            print(f"packed {store.pack(experiment)}")
+        elif any(store.loose_files(experiment)):
+            print(f"left loose: {experiment}, trainings by hand (ADHOC=1 packs them, too)")
     return 0
 
 
@@ -139,6 +142,10 @@ def check(store: Store, results: Path) -> int:
     if different:
         names = ", ".join(dict.fromkeys(different))
         print(f"error: not what the rows say: {names}; run `make tables`", file=sys.stderr)
+        loose = store.loose_files(loose=PUBLISHERS)
+        if loose:
+            more = f" and {len(loose) - 3} more" if len(loose) > 3 else ""
+            print(f"rows that no commit holds: {', '.join(map(str, loose[:3]))}{more}", file=sys.stderr)
         return 1
     print("tables agree with the rows")
     return 0

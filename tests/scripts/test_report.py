@@ -1,16 +1,18 @@
 """`report.py` writes the report on all claims, --check fails where that was changed; the committed results pass it."""
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 from regbench.paths import ROOT
+from regbench.reports.store import Store
 
 
-def call(*arguments):
+def call(*arguments, **environment):
     command = [sys.executable, str(ROOT / "scripts" / "report.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
 
 
 def test_the_committed_tables_report_and_readme_are_what_the_committed_rows_say(tmp_path):
@@ -41,3 +43,20 @@ def test_the_report_is_written_checked_and_a_changed_one_is_told(tmp_path):
 def test_results_without_a_report_are_not_asked_for_one(tmp_path):
     (tmp_path / "tables").mkdir()
     assert call("--check", "--results", tmp_path).returncode == 0
+
+
+def test_a_training_by_hand_is_in_no_table_until_asked_for_and_a_loose_row_behind_a_difference_is_named(tmp_path):
+    rows = [row for row in Store(ROOT / "results").rows("handout") if row["config"]["dataset"]["name"] == "digits"]
+    store = Store(tmp_path)
+    for row in rows:
+        store.write({**row, "experiment": "adhoc" if row["seed"] == 4 else "handout"})
+    assert call("handout", "--results", tmp_path).returncode == 0
+    table = tmp_path / "tables" / "handout.md"
+    assert "n = 4" in table.read_text() and "n = 5" not in table.read_text()
+    assert call("handout", "--results", tmp_path, ADHOC="1").returncode == 0
+    assert "n = 5" in table.read_text()
+    checked = call("--check", "--results", tmp_path)
+    assert checked.returncode == 1 and "rows that no commit holds: " in checked.stderr
+    assert f"{tmp_path}/runs/handout/" in checked.stderr and "adhoc" not in checked.stderr
+    assert "left loose: adhoc" in call("--collect", "--results", tmp_path).stdout
+    assert len(store.loose_files()) == len([row for row in rows if row["seed"] == 4])

@@ -68,7 +68,7 @@ def test_rows_of_budget_smoke_are_in_no_table_of_fuller_trainings(reproduced, tm
         Store(results).write(row)
     said = call(tmp_path, "--results", str(results), script="report.py").stdout
     table = (results / "tables" / "table1.md").read_text()
-    assert "4 rows of budget smoke are left out" in said and "budget quick" in table and "smoke" not in table
+    assert "4 rows are left out: of budget smoke" in said and "budget quick" in table and "smoke" not in table
     assert not list((results / "figures").glob("*smoke*"))
     assert call(tmp_path, "--check", "--results", str(results), script="report.py").returncode == 0
 

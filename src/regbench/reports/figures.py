@@ -7,7 +7,7 @@ from pathlib import Path
 
 from regbench.experiments import experiment_rows
 from regbench.paths import ROOT
-from regbench.reports.publish import publish
+from regbench.reports.publish import publish, publishable
 from regbench.reports.store import Store
 
 
@@ -21,7 +21,7 @@ def draw(experiment: str, results: str | Path | None = None) -> dict[str, Path]:
         UserError: an unknown experiment, or one without rows.
     """
     folder = Path(results or os.environ.get("REGBENCH_RESULTS") or ROOT / "results")
-    written = publish(experiment, experiment_rows(experiment, Store(folder).rows()), folder)
+    written = publish(experiment, experiment_rows(experiment, publishable(Store(folder))), folder)
     return {path.stem: path for path in written if path.suffix == ".png"}
 
 

@@ -1,5 +1,6 @@
 """What each experiment publishes from its rows: tables under `tables/`, pictures under `figures/`."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,7 +41,8 @@ from regbench.reports.pb_edropout.masks import draw_masks
 from regbench.reports.pb_edropout.sensitivity import build_sensitivity
 from regbench.reports.pb_edropout.table1 import build_sections, write_table1
 from regbench.reports.sections import Section as BudgetSection
-from regbench.reports.settings import BUDGETS, budgets_of
+from regbench.reports.settings import BUDGETS, budgets_of, without_trials
+from regbench.reports.store import Store
 from regbench.reports.summary import summary, write_summary
 from regbench.reports.tables import to_markdown
 
@@ -183,6 +185,15 @@ PUBLISHERS: dict[str, Callable[[Sequence[dict], Path, bool], list[Path]]] = {
     "linearity": publish_linearity,
     "handout": publish_handout,
 }
+
+
+def publishable(store: Store) -> list[dict]:
+    """The rows that tables are made of: packed ones, and loose ones of the experiments that publish.
+
+    A training by hand counts where ADHOC=1 says so, or its row is packed; of budget smoke none counts beside others.
+    """
+    by_hand = os.environ.get("ADHOC", "") not in ("", "0")
+    return without_trials(store.rows(loose=None if by_hand else PUBLISHERS))
 
 
 def publish(experiment: str, rows: Sequence[dict], results: Path, pictures: bool = True) -> list[Path]:

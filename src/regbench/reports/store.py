@@ -13,7 +13,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -138,8 +138,10 @@ class Store:
                 f"paths.results={self.runs.parent} cannot be written ({error.strerror}): allowed is a writable folder"
             ) from error
 
-    def rows(self, experiment: str | None = None) -> list[Row]:
+    def rows(self, experiment: str | None = None, loose: Collection[str] | None = None) -> list[Row]:
         """All rows, or those stored under one experiment, sorted by id.
+
+        `loose`: experiments whose loose rows count; None: all of them.
 
         Of two rows of one member a finished one wins over a failed one, then a loose one over a packed one.
 
@@ -149,7 +151,7 @@ class Store:
         name = experiment or "*"
         found: dict[str, Row] = {}
         # Loose rows first: they may be packed while this reads, and are then found again.
-        for path in sorted(self.runs.glob(f"{name}/*.json")):
+        for path in self.loose_files(name, loose):
             try:
                 content = path.read_bytes()
             except FileNotFoundError:
@@ -161,6 +163,11 @@ class Store:
                 row = _parse(line, f"{path}, line {number}")
                 found[row["id"]] = _better(found.get(row["id"]), row)
         return [found[key] for key in sorted(found)]
+
+    def loose_files(self, experiment: str = "*", loose: Collection[str] | None = None) -> list[Path]:
+        """The files of loose rows, of these experiments where they are named."""
+        found = sorted(self.runs.glob(f"{experiment}/*.json"))
+        return [path for path in found if loose is None or path.parent.name in loose]
 
     def pack(self, experiment: str) -> Path:
         """Write all rows of an experiment to its .jsonl and remove those of the loose ones; returns the .jsonl.
