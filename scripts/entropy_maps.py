@@ -25,7 +25,7 @@ import torchvision
 from torch import nn
 
 from regbench.build import make
-from regbench.errors import UserError
+from regbench.errors import UserError, reason
 from regbench.measures import entropy_map, filter_positions, highest_layers, summarise
 from regbench.paths import ROOT
 from regbench.reports.entropy.map_boxes import draw_entropy_maps
@@ -134,8 +134,7 @@ def trained_filters(network: str, weights: Path | None) -> tuple[dict[str, np.nd
     try:
         filters = read_filters(weights)
     except (OSError, ValueError, RuntimeError, EOFError, AttributeError, zipfile.BadZipFile, UnpicklingError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"--weights {weights} cannot be read ({reason}): allowed are .npz and .pt") from error
+        raise UserError(f"--weights {weights} cannot be read ({reason(error)}): allowed are .npz and .pt") from error
     if not filters:
         raise UserError(f"--weights {weights}: it holds no convolutional weight (O, I, p, q)")
     return filters, f"weights of {weights.name}"

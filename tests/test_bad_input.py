@@ -242,3 +242,54 @@ def test_ids_of_all_committed_rows_are_those_of_their_configs():
             **{key: normalised(key, row["config"][key]) for key in ("model", "regularizer", "task")},
         }
         assert member_id(config) == row["id"]
+
+
+@pytest.mark.parametrize("base", ["layers"], indirect=True)
+@pytest.mark.parametrize(
+    "target,said",
+    [
+        ("torch.optim.LBFGS", "task.optimizer: LBFGS needs a closure"),
+        ("torch.nn.Dropout", "task.optimizer: torch.nn.Dropout does not take"),
+        ("word", "task.optimizer: word does not take"),
+        ("torch.optim.Nope", "task.optimizer: torch.optim.Nope does not take"),
+        ("builtins.dict", "task.optimizer._target_=builtins.dict is no optimizer"),
+    ],
+)
+def test_what_is_no_optimizer_of_the_loop_is_one_line(base, target, said):
+    base.task.optimizer._target_ = target
+    with pytest.raises(ValueError) as error:
+        train(base)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("base", ["gan"], indirect=True)
+def test_one_held_out_image_is_too_few_for_a_distance_of_distributions(base):
+    base.budget.heldout_images = 1
+    with pytest.raises(ValueError, match="budget.heldout_images=1 is too few for task=generate: allowed are 2 or more"):
+        train(base)
+
+
+def test_a_config_of_ones_own_that_is_no_yaml_is_one_line(tmp_path):
+    folder = tmp_path / "configs" / "regularizer"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("name: [mine\nmethod: {")
+    said = train_command("regularizer=mine", f"hydra.searchpath=[file://{tmp_path}/configs]")
+    assert said.returncode == WRONG_INPUT and said.stderr.startswith("error: a config is no YAML: ")
+    assert "mine.yaml" in said.stderr and said.stderr.count("\n") == 1
+
+
+def test_an_error_in_a_layer_of_ones_own_keeps_its_traceback_shortened_to_it(tmp_path, monkeypatch):
+    (tmp_path / "broken_layer.py").write_text(
+        "import torch\n\n\nclass Broken(torch.nn.Dropout):\n    def forward(self, x):\n        return x.no_such_thing\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    folders = [
+        f"paths.results={tmp_path}",
+        f"paths.outputs={tmp_path}",
+        "tracking=off",
+        "budget=smoke",
+        "progress=false",
+    ]
+    said = train_command("regularizer=dropout", "regularizer.method.layer._target_=broken_layer.Broken", *folders)
+    assert said.returncode == 1 and "broken_layer.py" in said.stderr and "x.no_such_thing" in said.stderr
+    assert "regbench/train.py" not in said.stderr and said.stderr.startswith("error: AttributeError: ")

@@ -1,6 +1,7 @@
 """What a member's config describes, as objects: model, regularizer, task, optimizer, schedule."""
 
 import dataclasses
+import inspect
 from collections.abc import Iterable
 from typing import Any
 
@@ -70,7 +71,15 @@ def make_optimizer(
 
     def of(parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
         params = (parameter for parameter in parameters if id(parameter) not in own)
-        return make("task.optimizer", settings["task"]["optimizer"], params=params)
+        optimizer = make("task.optimizer", settings["task"]["optimizer"], params=params)
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise UserError(
+                f"task.optimizer._target_={settings['task']['optimizer']['_target_']} is no optimizer of torch"
+            )
+        closure = inspect.signature(optimizer.step).parameters.get("closure")
+        if closure is not None and closure.default is closure.empty:
+            raise UserError(f"task.optimizer: {type(optimizer).__name__} needs a closure, which the loop has not")
+        return optimizer
 
     if task.adversarial != isinstance(model, GAN):
         allowed = "models dcgan, wgan_gp, sngan" if task.adversarial else "task generate"

@@ -24,6 +24,10 @@ def check_parts(training: Training, data: Splits, names: dict[str, str]) -> None
             "with labels"
         )
     training.task.check(training.model, data.train, names)
+    for key, split in (("budget.heldout_images", data.heldout), ("the test images", data.test)):
+        if len(split) < training.task.least_images:
+            least = training.task.least_images
+            raise UserError(f"{key}={len(split)} is too few for task={names['task']}: allowed are {least} or more")
 
 
 def check_schedule(training: Training, schedule: Schedule, data: Batches, task: str) -> None:

@@ -37,6 +37,7 @@ WRONG_INPUT, FAILED, INTERRUPTED = 2, 1, 130
 
 def failure_of(error: Exception) -> Failure:
     """What to say of an exception, and the exit status that it has."""
+    import yaml
     from hydra.errors import HydraException  # here: reports load without Hydra
     from omegaconf.errors import OmegaConfBaseException
 
@@ -46,6 +47,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure(str(error), FAILED)
     if isinstance(error, UserError | HydraException | OmegaConfBaseException):
         return Failure(one_line(error), WRONG_INPUT)
+    if isinstance(error, yaml.YAMLError):
+        return Failure(f"a config is no YAML: {' '.join(str(error).split())}", WRONG_INPUT)
     if isinstance(error, OSError) and error.filename is not None:  # a folder that cannot be made, a file that is none
         return Failure(f"{error.filename}: {error.strerror}", WRONG_INPUT)
     return Failure(own_traceback(error), FAILED)
@@ -59,6 +62,12 @@ def one_line(error: Exception) -> str:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         return f"{group}={choice} is not known: allowed are {', '.join(error.options)}"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def reason(error: Exception) -> str:
+    """Why a file could not be read, in a line; torch's advice to unpickle whatever it names is not repeated."""
+    text = (str(error).splitlines() or [""])[0].strip()
+    return "it holds more than weights" if "Weights only load failed" in text else text or type(error).__name__
 
 
 def own_traceback(error: Exception) -> str:

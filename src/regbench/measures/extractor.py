@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regbench import models
-from regbench.errors import UserError
+from regbench.errors import UserError, reason
 from regbench.paths import ROOT
 
 FOLDER = ROOT / "results" / "extractors"
@@ -112,8 +112,9 @@ def load_extractor(name: str, device: torch.device) -> Extractor:
             f"task.extractor={name}: there is no {path} (`make extractors`); allowed are {INCEPTION}, {_stored()}"
         ) from error
     except Exception as error:  # whatever a file that is none may lead to
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"task.extractor={name}: {path} is no trained classifier of this code ({reason})") from error
+        raise UserError(
+            f"task.extractor={name}: {path} is no trained classifier of this code ({reason(error)})"
+        ) from error
     return _finished(path.stem, network, shape[0], accuracy, width, device)
 
 

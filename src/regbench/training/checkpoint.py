@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from regbench.errors import UserError
+from regbench.errors import UserError, reason
 from regbench.locks import remove_stale, replacing
 from regbench.regularizers import load_training_state, training_state
 
@@ -98,9 +98,8 @@ class Checkpoint:
             ValueError,
             pickle.UnpicklingError,
         ) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise UserError(
-                f"checkpoint {self.path} is corrupt ({reason}): delete it to start this member anew"
+                f"checkpoint {self.path} is corrupt ({reason(error)}): delete it to start this member anew"
             ) from error
         if member != self.member:
             raise UserError(
@@ -119,9 +118,8 @@ class Checkpoint:
             _restore_random_state(model, state["random"], noise)
             epochs = state["epochs"]
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
-            reason = str(error).splitlines()[0]
             raise UserError(
-                f"checkpoint {self.path} does not fit this code ({reason}): delete it to start this member anew"
+                f"checkpoint {self.path} does not fit this code ({reason(error)}): delete it to start this member anew"
             ) from error
         self.earlier = [origin for origin in origins if origin != self.origin]
         return epochs

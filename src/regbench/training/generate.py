@@ -31,6 +31,7 @@ class Generate(Task):
 
     output = "a GAN's scores, (N, 2)"
     adversarial = True
+    least_images = 2  # a distribution has a covariance
 
     def __init__(self, extractor: str, samples: int = 10_000, n_dis: int = 1):
         if not isinstance(extractor, str):

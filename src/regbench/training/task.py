@@ -35,6 +35,9 @@ class Task:
         """Sums over a batch of what is measured beside the loss, each a () on the device."""
         return {}
 
+    #: of a split that is evaluated, at least so many
+    least_images = 1
+
     #: dimensions of a dataset's targets: 1 for labels, 3 for masks; None: they are not read
     target_dims: int | None = None
 
