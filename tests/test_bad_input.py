@@ -265,7 +265,9 @@ def test_what_is_no_optimizer_of_the_loop_is_one_line(base, target, said):
 @pytest.mark.parametrize("base", ["gan"], indirect=True)
 def test_one_held_out_image_is_too_few_for_a_distance_of_distributions(base):
     base.budget.heldout_images = 1
-    with pytest.raises(ValueError, match="budget.heldout_images=1 is too few for task=generate: allowed are 2 or more"):
+    with pytest.raises(
+        ValueError, match=r"budget\.heldout_images=1 is too few for task=generate: allowed are 2 or more"
+    ):
         train(base)
 
 

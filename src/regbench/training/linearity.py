@@ -26,6 +26,8 @@ class ClassifyLinearity(Classify):
         pairs: of test images, standardised as the network sees them, 1 or more.
     """
 
+    least_images = 2  # a pair
+
     def __init__(self, pairs: int = 500):
         if not isinstance(pairs, int) or isinstance(pairs, bool) or pairs < 1:
             raise UserError(f"task.pairs={pairs} is not allowed: an integer of 1 or more")
