@@ -70,7 +70,7 @@ def test_wrong_settings_are_refused(arguments, words):
         (["task=reconstruct"], "task=reconstruct does not fit model=cnn_blocks"),
         (["+task.follow=[encoder]"], "task.follow=encoder is no dense layer of this model: allowed are head"),
         (["model.widths=[8,8,8]"], "model.widths=[8, 8, 8] is too deep for an input of (1, 16, 16)"),
-        (["model.widths=many"], "model: regbench.models.CNNBlocks does not take these settings: widths"),
+        (["model.widths=many"], "model.widths=many is not allowed: allowed is a list"),
         (["regularizer=dropout", "regularizer.method.placement=[conv2]"], "placement=conv2 is not a site"),
     ],
 )

@@ -348,7 +348,7 @@ def test_settings_that_a_config_gets_wrong_are_one_line(kind, settings, words):
     "overrides,words",
     [
         (["model=dcgan", "model.widths=[4,4,4,4,4]"], "a side of 16 does not allow"),
-        (["model=wgan_gp", "model.gradient_penalty=-1"], "model.gradient_penalty=-1 is not allowed"),
+        (["model=wgan_gp", "model.gradient_penalty=-1"], "model.gradient_penalty=-1.0 is not allowed"),
         (["model=sngan", "+model.norm=batch"], "regbench.models.SNGAN does not take these settings"),
         (["model=dcgan", "regularizer=dropout", "regularizer.method.placement=[conv1]"], "placement=conv1 is not a"),
     ],
