@@ -19,14 +19,14 @@ from pathlib import Path
 
 from regbench.code_version import code_version
 from regbench.errors import UserError
+from regbench.evidence.groups import flatten
+from regbench.evidence.settings import TRIAL
 from regbench.experiments import Cell, cells_by_experiment, known_budgets, rows_of_cells
 from regbench.paths import ROOT
 from regbench.reports.claims.claims import Ledger
 from regbench.reports.claims.loading import check_cells
 from regbench.reports.claims.report import REPORT, load_claims, write_report
-from regbench.reports.groups import flatten
 from regbench.reports.publish import PUBLISHERS, publish, publishable
-from regbench.reports.settings import TRIAL
 from regbench.reports.store import Store
 
 

@@ -29,10 +29,10 @@ from regbench import slurm
 from regbench.costs import Costs, words
 from regbench.deadline import VARIABLE as DEADLINE
 from regbench.errors import UserError, one_line
+from regbench.evidence.settings import TRIAL
 from regbench.experiments import Cell, Sweep, cells, load_config, sweeps
 from regbench.jobs import Member
 from regbench.paths import CONFIGS, ROOT
-from regbench.reports.settings import TRIAL
 from regbench.reports.store import Store
 
 POLL_SECONDS = 2.0

@@ -24,9 +24,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from regbench import jobs
 from regbench.errors import UserError
+from regbench.evidence.settings import BUDGETS, budgets_of
 from regbench.jobs import Member, cell_id, members
 from regbench.paths import CONFIGS, ROOT
-from regbench.reports.settings import BUDGETS, budgets_of
 
 Sweep = dict[str, list[str]]
 

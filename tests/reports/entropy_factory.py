@@ -97,8 +97,8 @@ def golden_rows():
 
 
 def write_golden():
+    from regbench.evidence.numbers import load_paper_numbers
     from regbench.reports.entropy.cnn_table import write_entropy_table1
-    from regbench.reports.paper import load_paper_numbers
 
     rows = golden_rows()
     (GOLDEN / "entropy-table1_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -135,7 +135,7 @@ def golden_rows():
 
 
 def write_golden():
-    from regbench.reports.paper import load_paper_numbers
+    from regbench.evidence.numbers import load_paper_numbers
     from regbench.reports.pb_edropout.table1 import write_table1
 
     rows = golden_rows()

@@ -154,8 +154,8 @@ def golden_rows():
 
 
 def write_golden():
+    from regbench.evidence.numbers import load_paper_numbers
     from regbench.reports.gan.table1 import write_gan_table1
-    from regbench.reports.paper import load_paper_numbers
 
     rows = golden_rows()
     (GOLDEN / "gan-table1_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -156,9 +156,9 @@ def golden_table3():
 
 
 def write_golden():
+    from regbench.evidence.numbers import load_paper_numbers
     from regbench.reports.entropy.large_table import write_entropy_table2
     from regbench.reports.entropy.unet_table import write_entropy_table3
-    from regbench.reports.paper import load_paper_numbers
 
     numbers = load_paper_numbers(PAPER)
     for name, rows, write in (

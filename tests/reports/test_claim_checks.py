@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from regbench.errors import UserError
+from regbench.evidence.numbers import PaperNumber, PaperNumbers, PaperSigns, load_paper_numbers
 from regbench.reports.claims import chances as claim_chances
 from regbench.reports.claims import check_formulas, check_gains, check_signs, check_tables
 from regbench.reports.claims.checks import CHANCES, CHECKS
-from regbench.reports.paper import PaperNumber, PaperNumbers, PaperSigns, load_paper_numbers
 
 from .claims_factory import RESULTS
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from regbench.evidence.groups import make_group
+from regbench.evidence.protocols import PROTOCOLS
 from regbench.reports.claims.comparisons import measure_comparison
 from regbench.reports.claims.readings import READINGS
 from regbench.reports.claims.report import load_claims
@@ -12,8 +14,6 @@ from regbench.reports.entropy.unet_readings import EPOCHS
 from regbench.reports.entropy.unet_rows import MAIN, PLAIN, parts
 from regbench.reports.entropy.unet_rows import Line as UnetLine
 from regbench.reports.entropy.unet_table import record
-from regbench.reports.groups import make_group
-from regbench.reports.protocols import PROTOCOLS
 
 from .claims_factory import RESULTS
 from .factory import make_row

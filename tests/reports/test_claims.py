@@ -8,6 +8,9 @@ import pytest
 import yaml
 
 from regbench.errors import UserError
+from regbench.evidence.groups import flatten
+from regbench.evidence.numbers import PaperNumber, PaperNumbers
+from regbench.evidence.tables import MINUS
 from regbench.experiments import cells, sweeps
 from regbench.paths import ROOT
 from regbench.reports.claims import verdicts
@@ -20,9 +23,6 @@ from regbench.reports.claims.paper_effects import paper_effect
 from regbench.reports.claims.report import load_claims, load_papers, report_text
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.claims.takeaways import takeaways
-from regbench.reports.groups import flatten
-from regbench.reports.paper import PaperNumber, PaperNumbers
-from regbench.reports.tables import MINUS
 
 from .claims_factory import ACCURACIES, LEDGER, RESULTS, golden_rows, ledger_at
 from .factory import make_row

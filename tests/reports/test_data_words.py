@@ -3,11 +3,11 @@
 import pytest
 
 from regbench.errors import UserError
+from regbench.evidence.numbers import load_paper_numbers
+from regbench.evidence.settings import data_words
 from regbench.reports.entropy import large_rows, unet_rows
 from regbench.reports.entropy.large_table import large_tables
 from regbench.reports.entropy.unet_table import unet_tables
-from regbench.reports.paper import load_paper_numbers
-from regbench.reports.settings import data_words
 
 from .large_factory import PAPER, large_row, unet_row
 

@@ -12,13 +12,13 @@ import pytest
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
-from regbench.reports import stats
-from regbench.reports.best_of_many import best_of, chance_of_any, dunnett_p
+from regbench.evidence import stats
+from regbench.evidence.best_of_many import best_of, chance_of_any, dunnett_p
+from regbench.evidence.numbers import load_paper_numbers
+from regbench.evidence.tables import EN_DASH, MINUS, to_csv
 from regbench.reports.entropy.cnn_groups import ARCHITECTURES
 from regbench.reports.entropy.cnn_table import COLUMNS, CSV_FIELDS, build_entropy_table1, write_entropy_table1
-from regbench.reports.paper import load_paper_numbers
 from regbench.reports.publish import publish
-from regbench.reports.tables import EN_DASH, MINUS, to_csv
 
 from .entropy_factory import GOLDEN, PAPER, entropy_row, null_rows, rows_of
 from .rows import failed

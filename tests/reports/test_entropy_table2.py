@@ -9,8 +9,10 @@ import sys
 import pytest
 
 from regbench.errors import UserError
+from regbench.evidence.best_of_many import control_beaten, dunnett_p
+from regbench.evidence.numbers import PaperNumbers, load_paper_numbers
+from regbench.evidence.tables import EN_DASH, MINUS
 from regbench.experiments import experiment_cells
-from regbench.reports.best_of_many import control_beaten, dunnett_p
 from regbench.reports.entropy import large_gains, large_notes
 from regbench.reports.entropy.large_best import best, count, gains
 from regbench.reports.entropy.large_cells import configured
@@ -18,9 +20,7 @@ from regbench.reports.entropy.large_paper import base_spread, paper_count, poole
 from regbench.reports.entropy.large_rows import EMPIRICAL, LINES, Line, pages, placement_of, strategy_of
 from regbench.reports.entropy.large_summary import summary
 from regbench.reports.entropy.large_table import large_tables, write_entropy_table2
-from regbench.reports.paper import PaperNumbers, load_paper_numbers
 from regbench.reports.publish import publish
-from regbench.reports.tables import EN_DASH, MINUS
 
 from .large_factory import GOLDEN, PAPER, large_row
 from .rows import failed

@@ -7,18 +7,18 @@ import pytest
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
+from regbench.evidence.numbers import load_paper_numbers
+from regbench.evidence.stops import base_stop
+from regbench.evidence.tables import EN_DASH
 from regbench.experiments import cells, sweeps
 from regbench.jobs import member_id
 from regbench.reports.entropy import unet_masks
-from regbench.reports.entropy.early_stops import base_stop
 from regbench.reports.entropy.unet_paper import better_note, speed_note
 from regbench.reports.entropy.unet_readings import IOU, epochs, seconds
 from regbench.reports.entropy.unet_rows import MAIN, PAPER_LINES, PLAIN, Line, line_of, parts
 from regbench.reports.entropy.unet_summary import summary
 from regbench.reports.entropy.unet_table import CAPPED, differences, unet_tables, write_entropy_table3
-from regbench.reports.paper import load_paper_numbers
 from regbench.reports.publish import publish
-from regbench.reports.tables import EN_DASH
 
 from .large_factory import GOLDEN, PAPER, unet_row
 from .rows import failed

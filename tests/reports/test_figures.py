@@ -7,10 +7,9 @@ import pytest
 from matplotlib.image import imread
 
 from regbench.errors import UserError
-from regbench.reports.groups import make_group
-from regbench.reports.pb_edropout.curves import curve, draw_curves
+from regbench.evidence.groups import make_group
+from regbench.reports.pb_edropout.curves import STYLES, curve, draw_curves
 from regbench.reports.pb_edropout.masks import draw_masks, read_masks
-from regbench.reports.style import STYLES
 
 from .factory import make_row, table_rows, with_masks
 from .rows import failed

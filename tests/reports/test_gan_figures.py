@@ -5,7 +5,7 @@ import pytest
 from matplotlib.image import imread
 
 from regbench.errors import UserError
-from regbench.reports.arrays import stored_array
+from regbench.evidence.arrays import stored_array
 from regbench.reports.gan import curves as gan_curves
 from regbench.reports.gan import samples as gan_samples
 from regbench.reports.gan.curves import LOOKS, draw_gan_fid, draw_gan_losses, draw_gan_rates, has_rates

@@ -10,7 +10,9 @@ import pytest
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
-from regbench.reports import stats
+from regbench.evidence import stats
+from regbench.evidence.numbers import load_paper_numbers
+from regbench.evidence.tables import EN_DASH, MINUS, to_csv
 from regbench.reports.gan import claims as gan_claims
 from regbench.reports.gan.claims import CLAIMS, SPEED, verdicts
 from regbench.reports.gan.methods import AGNN, BASELINES, FIXED, METHODS, SNGAN, WGAN_GP
@@ -18,9 +20,7 @@ from regbench.reports.gan.readings import epochs_to, has_collapsed, has_diverged
 from regbench.reports.gan.sections import gan_sections
 from regbench.reports.gan.summary import summary
 from regbench.reports.gan.table1 import COLUMNS, CSV_FIELDS, DIFFERENCES, build_gan_table1, write_gan_table1
-from regbench.reports.paper import load_paper_numbers
 from regbench.reports.publish import publish
-from regbench.reports.tables import EN_DASH, MINUS, to_csv
 
 from .gan_factory import EXTRACTOR, GOLDEN, LINES, PAPER, gan_row, rows_of
 from .rows import failed

@@ -3,7 +3,7 @@
 import pytest
 
 from regbench.errors import UserError
-from regbench.reports.groups import differing_key, make_group
+from regbench.evidence.groups import differing_key, make_group
 
 from .factory import make_row
 from .rows import failed

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
+from regbench.evidence import stats
+from regbench.evidence.tables import EN_DASH, to_csv
 from regbench.experiments import cells, sweeps
-from regbench.reports import stats
 from regbench.reports.handout import curves as handout_curves
 from regbench.reports.handout.curves import draw_handout
 from regbench.reports.handout.methods import METHODS, handout_sections
@@ -26,7 +27,6 @@ from regbench.reports.handout.table import (
     write_handout,
 )
 from regbench.reports.publish import publish
-from regbench.reports.tables import EN_DASH, to_csv
 
 from .handout_factory import GOLDEN, NAMES, handout_row
 from .rows import failed

@@ -9,8 +9,9 @@ import pytest
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
+from regbench.evidence import stats
+from regbench.evidence.tables import EN_DASH, MINUS, to_csv
 from regbench.experiments import cells, sweeps
-from regbench.reports import stats
 from regbench.reports.linearity import curves as linearity_curves
 from regbench.reports.linearity.curves import draw_linearity, places
 from regbench.reports.linearity.lines import (
@@ -35,7 +36,6 @@ from regbench.reports.linearity.table import (
     write_linearity,
 )
 from regbench.reports.publish import publish
-from regbench.reports.tables import EN_DASH, MINUS, to_csv
 
 from .linearity_factory import GOLDEN, RATES, SWEEPS, linearity_row, sweep, with_gaps
 from .rows import failed

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from regbench.errors import UserError
-from regbench.reports.paper import PaperSigns, load_paper_numbers
+from regbench.evidence.numbers import PaperSigns, load_paper_numbers
 
 from .factory import PAPER
 

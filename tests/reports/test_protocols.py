@@ -3,7 +3,7 @@
 import pytest
 
 from regbench.errors import UserError
-from regbench.reports.protocols import reported, select_epoch, selected
+from regbench.evidence.protocols import reported, select_epoch, selected
 
 from .factory import make_row
 

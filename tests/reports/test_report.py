@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from regbench.errors import UserError
+from regbench.evidence.style import save
+from regbench.evidence.tables import EN_DASH, MINUS
 from regbench.paths import ROOT
 from regbench.reports.claims.answers import Effect
 from regbench.reports.claims.document_part import says
@@ -26,8 +28,6 @@ from regbench.reports.claims.report import load_claims, report_text, write_repor
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.claims.rules import RULES, families_text
 from regbench.reports.claims.takeaways import brief, takeaways
-from regbench.reports.style import save
-from regbench.reports.tables import EN_DASH, MINUS
 
 from .claims_factory import GOLDEN, LEDGER, RESULTS, golden_rows, ledger_at, write_golden
 

@@ -6,9 +6,9 @@ import pytest
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
-from regbench.reports import stats
+from regbench.evidence import stats
+from regbench.evidence.tables import EN_DASH, to_csv
 from regbench.reports.pb_edropout.sensitivity import COLUMNS, CSV_FIELDS, build_sensitivity
-from regbench.reports.tables import EN_DASH, to_csv
 
 from .factory import LAYER, make_row
 from .rows import failed

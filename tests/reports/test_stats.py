@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
-from regbench.reports import stats
+from regbench.evidence import stats
 
 A = [0.981, 0.985, 0.979, 0.990, 0.984]
 B = [0.980, 0.981, 0.980, 0.985, 0.979]

@@ -11,10 +11,10 @@ import pytest
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
-from regbench.reports import stats
-from regbench.reports.paper import load_paper_numbers
+from regbench.evidence import stats
+from regbench.evidence.numbers import load_paper_numbers
+from regbench.evidence.tables import EN_DASH, to_csv
 from regbench.reports.pb_edropout.table1 import COLUMNS, CSV_FIELDS, build_table1, write_table1
-from regbench.reports.tables import EN_DASH, to_csv
 
 from .factory import GOLDEN, PAPER, make_row, table_rows
 from .rows import failed

@@ -6,7 +6,7 @@ import io
 import pytest
 
 from regbench.errors import UserError
-from regbench.reports.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_markdown, to_tex
+from regbench.evidence.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_markdown, to_tex
 
 TABLE = Table(
     "A & B",

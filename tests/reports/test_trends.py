@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from regbench.reports.records import Record
-from regbench.reports.trends import corrected_trends, find_trend, page_p, spearman
+from regbench.evidence.records import Record
+from regbench.evidence.trends import corrected_trends, find_trend, page_p, spearman
 
 BLANK = Record("Dropout rate", "trend_of_z", "last epoch", "ratio", "done")
 SETTINGS = (0.0, 0.1, 0.3, 0.5)

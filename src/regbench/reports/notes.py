@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from regbench.reports import stats
-from regbench.reports.groups import Group
+from regbench.evidence import stats
+from regbench.evidence.groups import Group
+from regbench.evidence.records import Record, number
+from regbench.evidence.settings import devices, image_count
+from regbench.evidence.tables import EN_DASH, Table, to_markdown
 from regbench.reports.methods import DATASETS, PB, PB_STANDARDIZED, RANDOM, SITE
-from regbench.reports.records import Record, number
-from regbench.reports.settings import devices, image_count
-from regbench.reports.tables import EN_DASH, Table, to_markdown
 
 STANDARD_TRAIN_IMAGES = {"mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "celeba": 162_770}
 GUIDE = """# Table 1: PB-EDropout and its controls

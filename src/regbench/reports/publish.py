@@ -5,6 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from regbench.errors import UserError
+from regbench.evidence.numbers import load_paper_numbers
+from regbench.evidence.settings import BUDGETS, budgets_of, without_trials
+from regbench.evidence.tables import to_markdown
 from regbench.paths import ROOT
 from regbench.reports.entropy import autoencoder_findings
 from regbench.reports.entropy.autoencoder_curves import draw_autoencoders
@@ -35,16 +38,13 @@ from regbench.reports.linearity.lines import linearity_sections, swept_with_rows
 from regbench.reports.linearity.polynomial_curves import draw_polynomials
 from regbench.reports.linearity.summary import summary as linearity_summary
 from regbench.reports.linearity.table import write_linearity
-from regbench.reports.paper import load_paper_numbers
 from regbench.reports.pb_edropout.curves import draw_curves
 from regbench.reports.pb_edropout.masks import draw_masks
 from regbench.reports.pb_edropout.sensitivity import build_sensitivity
 from regbench.reports.pb_edropout.table1 import build_sections, write_table1
 from regbench.reports.sections import Section as BudgetSection
-from regbench.reports.settings import BUDGETS, budgets_of, without_trials
 from regbench.reports.store import Store
 from regbench.reports.summary import summary, write_summary
-from regbench.reports.tables import to_markdown
 
 PAPER = ROOT / "results" / "paper"
 README = ROOT / "README.md"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from regbench.reports.groups import Group, check_same, make_group
+from regbench.evidence.groups import Group, check_same, make_group
+from regbench.evidence.settings import budgets_of, image_count, not_drawn, title_settings
 from regbench.reports.methods import DATASETS, dataset_of
-from regbench.reports.settings import budgets_of, image_count, not_drawn, title_settings
 
 Key = Hashable
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from regbench.errors import UserError
+from regbench.evidence.tables import Table
 from regbench.reports.methods import BASELINE, CLASSIC, DATASETS, PB_FULL, PB_MASK, RANDOM, Method
-from regbench.reports.tables import Table
 
 BEGIN, END = "<!-- {name}: written by `make tables` -->", "<!-- end of {name} -->"
 SHOWN = (BASELINE, CLASSIC, RANDOM, PB_MASK, PB_FULL)

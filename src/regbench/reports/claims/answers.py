@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from regbench.evidence.records import DECIMALS, number, p_text
+from regbench.evidence.settings import devices
+from regbench.evidence.tables import EN_DASH, MINUS
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.families import Family
 from regbench.reports.entropy.autoencoders import short
-from regbench.reports.records import DECIMALS, number, p_text
-from regbench.reports.settings import devices
-from regbench.reports.tables import EN_DASH, MINUS
 
 UNIT_TEXTS = {
     "pp": " pp",

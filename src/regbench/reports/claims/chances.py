@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from regbench.reports.best_of_many import chance_of_any
-from regbench.reports.paper import PaperNumbers
+from regbench.evidence.best_of_many import chance_of_any
+from regbench.evidence.numbers import PaperNumbers
 
 
 def best_of_equals(paper: PaperNumbers, methods: int, columns: int = 1, of: int = 1) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regbench.errors import UserError
+from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer
-from regbench.reports.paper import PaperNumber, PaperNumbers
 
 
 @dataclass(frozen=True)

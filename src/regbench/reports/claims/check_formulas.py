@@ -10,12 +10,12 @@ from statistics import fmean
 import numpy as np
 
 from regbench.errors import UserError
+from regbench.evidence.numbers import PaperNumber, PaperNumbers
+from regbench.evidence.tables import MINUS
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, bare
 from regbench.reports.claims.check_answers import ALGORITHM, FORMULA, INITIAL, SIMULATION, checked
 from regbench.reports.linearity.polynomials import DEGREES, RANGES, SEEDS, gaps
-from regbench.reports.paper import PaperNumber, PaperNumbers
-from regbench.reports.tables import MINUS
 
 
 def crossover(paper: PaperNumbers, rho: float) -> Answer:

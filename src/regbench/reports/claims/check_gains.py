@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from regbench.evidence.numbers import PaperNumbers
 from regbench.reports.claims.answers import Answer, amount
 from regbench.reports.claims.check_answers import CHANCE, checked, find_number
-from regbench.reports.paper import PaperNumbers
 
 
 def gaps_against_images(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
+from regbench.evidence.numbers import MIRRORED, PaperNumbers
 from regbench.reports.claims.answers import Answer, listed
 from regbench.reports.claims.check_answers import checked
-from regbench.reports.paper import MIRRORED, PaperNumbers
 
 
 def signs_agree(paper: PaperNumbers, figure: str) -> Answer:

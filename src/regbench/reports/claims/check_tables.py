@@ -11,10 +11,10 @@ from statistics import fmean
 
 from scipy import special
 
+from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, amount, bare, listed
 from regbench.reports.claims.check_answers import CHANCE, checked, find_cell, find_number
-from regbench.reports.paper import PaperNumber, PaperNumbers
 
 BOLD = "in bold"
 BASE = "0"  # the column of Table 2 without the loss

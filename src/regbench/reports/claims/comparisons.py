@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from regbench.evidence.groups import Group
+from regbench.evidence.numbers import PaperNumbers
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import amount
 from regbench.reports.claims.claims import NAMES, Case, Claim, Ledger, Method
@@ -12,8 +14,6 @@ from regbench.reports.claims.paper_effects import TIMES, PaperEffect, paper_effe
 from regbench.reports.claims.readings import READINGS, Reading
 from regbench.reports.claims.rows import Evidence, check_pair
 from regbench.reports.claims.tests import Measured, Outcome
-from regbench.reports.groups import Group
-from regbench.reports.paper import PaperNumbers
 
 
 def measure_comparison(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.protocols import PROTOCOLS
+from regbench.evidence.tables import EN_DASH
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, listed
 from regbench.reports.claims.claims import Claim, Ledger
@@ -13,9 +16,6 @@ from regbench.reports.claims.ledger import chance_text
 from regbench.reports.claims.markup import anchor, link, plain, rows_link, sentence, table_line, table_link
 from regbench.reports.claims.readings import READINGS
 from regbench.reports.claims.trends import METRICS, TREND_KINDS
-from regbench.reports.paper import PaperNumbers
-from regbench.reports.protocols import PROTOCOLS
-from regbench.reports.tables import EN_DASH
 
 COLUMNS = ("Document", "Claim", "The paper says", "We found", "n, budget, device", "Verdict")
 UNANSWERED_COLUMNS = ("Claim", "The paper says", "Verdict", "Why", "Needed")

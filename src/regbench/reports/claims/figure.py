@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from regbench.errors import UserError
+from regbench.evidence.style import new_figure, save
+from regbench.evidence.tables import MINUS
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, Effect
 from regbench.reports.claims.claims import Ledger
-from regbench.reports.style import new_figure, save
-from regbench.reports.tables import MINUS
 
 # Okabe and Ito's colours, and a marker for grey print.
 LOOKS = {

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from regbench.evidence.numbers import PaperNumbers
 from regbench.reports.claims.answers import Answer
 from regbench.reports.claims.rows import Evidence
-from regbench.reports.paper import PaperNumbers
 
 
 @dataclass(frozen=True)

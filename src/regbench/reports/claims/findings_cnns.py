@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from functools import cache
 from statistics import fmean
 
-from regbench.reports import stats
+from regbench.evidence import stats
+from regbench.evidence.numbers import PaperNumber
+from regbench.evidence.records import p_text
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import (
     Answer,
@@ -33,8 +35,6 @@ from regbench.reports.entropy.cnn_groups import (
     strength_lines,
 )
 from regbench.reports.methods import DATASETS
-from regbench.reports.paper import PaperNumber
-from regbench.reports.records import p_text
 
 GAIN = GAINS["held-out"]
 EXPERIMENT = "entropy-table1"

@@ -8,7 +8,9 @@ from functools import cache
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
-from regbench.reports import stats
+from regbench.evidence import stats
+from regbench.evidence.records import cell
+from regbench.evidence.tables import EN_DASH
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import (
     Answer,
@@ -32,8 +34,6 @@ from regbench.reports.gan.methods import DATASETS as GAN_DATASETS
 from regbench.reports.gan.readings import final_rate, has_collapsed, has_diverged
 from regbench.reports.gan.sections import Section, gan_sections
 from regbench.reports.gan.stability import collapsed, diverged
-from regbench.reports.records import cell
-from regbench.reports.tables import EN_DASH
 
 EXPERIMENT = "gan-table1"
 #: metric -> its column in the paper's table (None: it prints none), its unit, the claimed direction

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from statistics import fmean
 
+from regbench.evidence.groups import Group
+from regbench.evidence.protocols import HELD_OUT
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import (
     Answer,
@@ -22,8 +24,6 @@ from regbench.reports.gan.methods import AGNN, BASELINES, DATASETS, DESCENDED, F
 from regbench.reports.gan.readings import score
 from regbench.reports.gan.sections import Section
 from regbench.reports.gan.stability import collapsed
-from regbench.reports.groups import Group
-from regbench.reports.protocols import HELD_OUT
 
 FID = score(HELD_OUT, "fid")
 

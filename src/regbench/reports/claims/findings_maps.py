@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from regbench.evidence.tables import MINUS
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, amount, not_run
 from regbench.reports.claims.finding import Context
-from regbench.reports.tables import MINUS
 
 MAP = "entropy-map-vgg16.md"
 MISSING = f"{MAP} is not there: `make entropy-map NETWORK=vgg16` writes it"

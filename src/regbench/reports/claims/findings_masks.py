@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
+from regbench.evidence.records import p_text
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, amount, not_run, runs_text
 from regbench.reports.claims.finding import Context
 from regbench.reports.claims.readings import READINGS
 from regbench.reports.methods import DATASETS
-from regbench.reports.records import p_text
 
 EXPERIMENT = "table1"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from regbench.evidence.numbers import PaperNumbers
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.claims import Claim, Ledger
 from regbench.reports.claims.comparisons import measure_comparison
@@ -12,7 +13,6 @@ from regbench.reports.claims.families import Family
 from regbench.reports.claims.rows import BUDGETS, Evidence
 from regbench.reports.claims.tests import Outcome
 from regbench.reports.claims.trends import measure_trend
-from regbench.reports.paper import PaperNumbers
 
 TESTED = ("comparison", "trend")
 ABOUT = "one a claim"

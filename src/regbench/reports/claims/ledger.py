@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from regbench.evidence.numbers import PaperNumbers
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import AT_LEAST, OPEN, Answer, Effect, amount, eps_text, not_run, runs_text
 from regbench.reports.claims.checks import CHANCES, CHECKS
@@ -15,7 +16,6 @@ from regbench.reports.claims.judged import Judged, judge_all
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.claims.tests import Measured, Outcome
 from regbench.reports.claims.wording import case_name, detail_text, found_text, only_case, why_text
-from regbench.reports.paper import PaperNumbers
 
 
 def answer_all(

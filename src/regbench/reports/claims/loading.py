@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from regbench.errors import UserError
+from regbench.evidence.numbers import PaperNumbers, load_yaml
 from regbench.paths import CONFIGS
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.checks import CHANCES, CHECKS
@@ -15,7 +16,6 @@ from regbench.reports.claims.findings import FINDINGS
 from regbench.reports.claims.paper_effects import paper_effect
 from regbench.reports.claims.readings import READINGS
 from regbench.reports.claims.trends import METRICS, TREND_KINDS
-from regbench.reports.paper import PaperNumbers, load_yaml
 
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind -> needed keys, optional keys
     "comparison": (

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from regbench.errors import UserError
+from regbench.evidence.numbers import PaperNumber, PaperNumbers
+from regbench.evidence.tables import MINUS
 from regbench.reports.claims.answers import amount
 from regbench.reports.claims.claims import NAMES, Case, Claim
-from regbench.reports.paper import PaperNumber, PaperNumbers
-from regbench.reports.tables import MINUS
 
 TIMES = "times"  # the unit of an effect that is printed as a factor
 #: (printed unit, unit of the metric's differences) -> factor

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from regbench.errors import UserError
-from regbench.reports import protocols
+from regbench.evidence import protocols
+from regbench.evidence.groups import Group
+from regbench.evidence.stops import stop_epoch, stopped, until_stop
 from regbench.reports.entropy.autoencoder_findings import TARGET
 from regbench.reports.entropy.autoencoders import epochs_to as epochs_to_error
 from regbench.reports.entropy.autoencoders import mse
-from regbench.reports.entropy.early_stops import stop_epoch, stopped, until_stop
-from regbench.reports.groups import Group
 from regbench.reports.handout.readings import LEVEL_SHARE, crossing, epochs_to, fixed_level, held_out, overfitting
 from regbench.reports.methods import SITE
 

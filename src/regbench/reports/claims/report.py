@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from regbench.evidence.numbers import PaperNumbers, load_paper_numbers
+from regbench.evidence.settings import devices
+from regbench.evidence.tables import EN_DASH
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, listed
 from regbench.reports.claims.claims import Ledger
@@ -18,9 +21,6 @@ from regbench.reports.claims.rows import BUDGETS, Evidence
 from regbench.reports.claims.rules import RULES, families, families_text
 from regbench.reports.claims.takeaways import takeaways
 from regbench.reports.claims.tallies import counted_claims, tally
-from regbench.reports.paper import PaperNumbers, load_paper_numbers
-from regbench.reports.settings import devices
-from regbench.reports.tables import EN_DASH
 
 REPORT = "REPORT.md"
 FIGURE = "claims.png"

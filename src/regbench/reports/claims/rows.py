@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
-from regbench.reports.groups import ABSENT, Group, check_same, flatten, make_group
+from regbench.evidence.groups import ABSENT, Group, check_same, flatten, make_group
 
 #: budgets that say something about a method, fullest first; `smoke` only shows that everything runs
 BUDGETS = ("paper", "quick")

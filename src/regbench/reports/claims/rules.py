@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from regbench.evidence.tables import EN_DASH
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer
 from regbench.reports.claims.claims import Ledger
 from regbench.reports.claims.families import Family
 from regbench.reports.claims.markup import anchor, link, table_line, table_link
-from regbench.reports.tables import EN_DASH
 
 FAMILY_COLUMNS = ("Family", "Budget", "p-values as claimed and opposite", "Gives the verdict on", "Table")
 TRAINED = (verdicts.SUPPORTED, verdicts.CONTRADICTED, verdicts.SMALLER, verdicts.INCONCLUSIVE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from regbench.evidence.records import number
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import AT_LEAST, OPEN, UNIT_TEXTS, Answer, Effect, amount, listed
 from regbench.reports.claims.claims import Claim, Ledger
@@ -12,7 +13,6 @@ from regbench.reports.claims.families import counted
 from regbench.reports.claims.markup import link
 from regbench.reports.claims.tallies import counted_claims, tally
 from regbench.reports.claims.verdicts import ROUNDING
-from regbench.reports.records import number
 
 #: the verdicts that a sentence names main claims by, in its order, and in which words
 NAMED = {word: word for word in verdicts.WORDS} | {

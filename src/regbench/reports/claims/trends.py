@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from regbench.evidence.groups import Group
+from regbench.evidence.records import Record
+from regbench.evidence.trends import LIMITS, find_trend
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.claims.tests import Measured, Outcome
 from regbench.reports.entropy.autoencoders import short
-from regbench.reports.groups import Group
 from regbench.reports.linearity.lines import (
     READINGS,
     SWEPT,
@@ -19,8 +21,6 @@ from regbench.reports.linearity.lines import (
     swept,
 )
 from regbench.reports.methods import DATASETS as NAMES
-from regbench.reports.records import Record
-from regbench.reports.trends import LIMITS, find_trend
 
 if TYPE_CHECKING:
     from regbench.reports.claims.claims import Claim

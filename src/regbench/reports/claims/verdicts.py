@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from scipy import special
 
 from regbench.errors import UserError
-from regbench.reports import stats
+from regbench.evidence import stats
 
 ALPHA = 0.05
 POWER = 0.8

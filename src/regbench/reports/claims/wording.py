@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from regbench.evidence.records import p_text
+from regbench.evidence.stats import mean_interval
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import alone_text, amount, bare, both_ways, interval_text
 from regbench.reports.claims.judged import Judged
 from regbench.reports.claims.tests import Measured, Outcome
-from regbench.reports.records import p_text
-from regbench.reports.stats import mean_interval
 
 SHOWN = 3  # cases that a table's cell names one by one
 

@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import StrMethodFormatter
 
 from regbench.errors import UserError
-from regbench.reports import stats
+from regbench.evidence import stats
+from regbench.evidence.settings import title_settings
+from regbench.evidence.style import new_figure, save
 from regbench.reports.entropy.autoencoders import MEASURES, Page, Variant, short
-from regbench.reports.settings import title_settings
-from regbench.reports.style import new_figure, save
 
 COLUMNS = 3
 LABELS = {"mse": "test MSE at the stop (x 1e-3)", "stop": "stopping epoch"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import fmean
 
+from regbench.evidence.groups import Group
+from regbench.evidence.stops import stop_epoch
 from regbench.reports.entropy.autoencoders import Page, Variant, cap_mark, epochs_to, mse, short
-from regbench.reports.entropy.early_stops import stop_epoch
-from regbench.reports.groups import Group
 
 TARGET = 0.01  # "minima within 10^-2"
 #: what the README shows

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from regbench.reports import stats
+from regbench.evidence import stats
+from regbench.evidence.numbers import PaperNumbers, PaperSigns
+from regbench.evidence.settings import replicates
+from regbench.evidence.tables import EN_DASH, MINUS, Cell, Table
 from regbench.reports.entropy.autoencoders import FIGURES, MEASURES, Page, Variant, short
-from regbench.reports.paper import PaperNumbers, PaperSigns
-from regbench.reports.settings import replicates
-from regbench.reports.tables import EN_DASH, MINUS, Cell, Table
 
 ALPHA = 0.01  # the paper's, two-sided and uncorrected
 

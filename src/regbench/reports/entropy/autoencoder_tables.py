@@ -7,6 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from regbench.evidence.groups import Group
+from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.protocols import PROTOCOLS
+from regbench.evidence.records import Record, cell, measured
+from regbench.evidence.settings import title_settings
+from regbench.evidence.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_markdown, write_texts
 from regbench.reports.entropy.autoencoder_findings import TARGET, findings
 from regbench.reports.entropy.autoencoder_signs import ALPHA, sign_tables
 from regbench.reports.entropy.autoencoders import (
@@ -18,13 +24,7 @@ from regbench.reports.entropy.autoencoders import (
     served,
     short,
 )
-from regbench.reports.groups import Group
 from regbench.reports.notes import code_note
-from regbench.reports.paper import PaperNumbers
-from regbench.reports.protocols import PROTOCOLS
-from regbench.reports.records import Record, cell, measured
-from regbench.reports.settings import title_settings
-from regbench.reports.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_markdown, write_texts
 
 CSV_FIELDS = (
     *("budget", "dataset", "variant", "width", "strength", "protocol", "metric", "unit", "status", "mean", "low"),

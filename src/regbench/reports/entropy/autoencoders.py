@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from regbench.errors import UserError
-from regbench.reports.entropy.early_stops import stop_epoch, stopped, until_stop
-from regbench.reports.groups import Group, check_same, make_group
+from regbench.evidence.groups import Group, check_same, make_group
+from regbench.evidence.stops import stop_epoch, stopped, until_stop
 from regbench.reports.methods import DATASETS
 from regbench.stopping import watched_loss
 

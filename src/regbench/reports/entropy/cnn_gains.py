@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from regbench.reports import protocols, stats
-from regbench.reports.best_of_many import best_of, dunnett_p
+from regbench.evidence import protocols, stats
+from regbench.evidence.best_of_many import best_of, dunnett_p
+from regbench.evidence.groups import Group
+from regbench.evidence.records import Record, compared, corrected, measured
 from regbench.reports.entropy.cnn_groups import Line
-from regbench.reports.groups import Group
-from regbench.reports.records import Record, compared, corrected, measured
 
 ALPHA = 0.05  # the paper's
 MODE = "full"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from regbench.errors import UserError
-from regbench.reports.groups import STRENGTH, Group, check_same, make_group
+from regbench.evidence.groups import STRENGTH, Group, check_same, make_group
 from regbench.reports.methods import dataset_of
 
 ARCHITECTURES = tuple(str([width] * depth) for depth in (1, 2, 3) for width in (32, 64, 128))

@@ -7,14 +7,14 @@ from statistics import fmean, median
 
 import numpy as np
 
-from regbench.reports import stats
-from regbench.reports.best_of_many import chance_of_any
+from regbench.evidence import stats
+from regbench.evidence.best_of_many import chance_of_any
+from regbench.evidence.groups import Group, flatten
+from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.records import number
+from regbench.evidence.tables import EN_DASH, MINUS
 from regbench.reports.entropy.cnn_gains import ALPHA, GAINS, Result, accuracy
 from regbench.reports.entropy.cnn_groups import NULL, SEEDS_APART, Line
-from regbench.reports.groups import Group, flatten
-from regbench.reports.paper import PaperNumbers
-from regbench.reports.records import number
-from regbench.reports.tables import EN_DASH, MINUS
 
 GUIDE = f"""# Table 1 of the entropy paper: small CNNs with a convolutional entropy loss
 

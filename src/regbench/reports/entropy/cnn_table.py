@@ -10,7 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from regbench.reports import protocols, stats
+from regbench.evidence import protocols, stats
+from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.records import Record, cell, count_cell, p_text
+from regbench.evidence.settings import budgets_of, title_settings
+from regbench.evidence.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 from regbench.reports.entropy.cnn_gains import GAINS, TRAIN_GAIN, Choice, Result, choice_records, results
 from regbench.reports.entropy.cnn_groups import (
     NULL,
@@ -36,10 +40,6 @@ from regbench.reports.entropy.cnn_notes import (
 from regbench.reports.entropy.printed import percent
 from regbench.reports.methods import DATASETS, dataset_of
 from regbench.reports.notes import code_note, gap_note, images_note, page, power_note
-from regbench.reports.paper import PaperNumbers
-from regbench.reports.records import Record, cell, count_cell, p_text
-from regbench.reports.settings import budgets_of, title_settings
-from regbench.reports.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 
 PRINTED_FOR = "cifar10"  # the one dataset that the paper prints numbers for
 COLUMNS = (

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from regbench.reports import stats
-from regbench.reports.best_of_many import best_of, control_beaten, dunnett_p
-from regbench.reports.entropy.early_stops import at_best, best_score, usable
+from regbench.evidence import stats
+from regbench.evidence.best_of_many import best_of, control_beaten, dunnett_p
+from regbench.evidence.groups import Group
+from regbench.evidence.protocols import PROTOCOLS
+from regbench.evidence.records import Record, compared
+from regbench.evidence.stops import at_best, best_score, usable
 from regbench.reports.entropy.large_rows import LINES, Line, Page
-from regbench.reports.groups import Group
-from regbench.reports.protocols import PROTOCOLS
-from regbench.reports.records import Record, compared
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from regbench.errors import UserError
-from regbench.reports.entropy.early_stops import usable
+from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.protocols import HELD_OUT
+from regbench.evidence.settings import not_drawn
+from regbench.evidence.stats import Comparison, paired_test
+from regbench.evidence.stops import usable
+from regbench.evidence.style import LineStyle, new_figure, save
 from regbench.reports.entropy.large_best import accuracy
 from regbench.reports.entropy.large_paper import printed
 from regbench.reports.entropy.large_rows import EMPIRICAL, LINES, MODELS, STRATEGIES, Line, Page
-from regbench.reports.paper import PaperNumbers
-from regbench.reports.protocols import HELD_OUT
-from regbench.reports.settings import not_drawn
-from regbench.reports.stats import Comparison, paired_test
-from regbench.reports.style import LineStyle, new_figure, save
 
 # Okabe and Ito's colours; the marker also tells the layers apart in grey.
 LOOKS = {

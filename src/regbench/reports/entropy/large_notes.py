@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from regbench.evidence.groups import Group
+from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.protocols import HELD_OUT, PROTOCOLS
+from regbench.evidence.records import number
+from regbench.evidence.tables import EN_DASH
 from regbench.reports.entropy.large_best import Count, accuracy, count
 from regbench.reports.entropy.large_cells import configured
 from regbench.reports.entropy.large_paper import base_spread, gain, mean_gain, paper_count, pooled_deviation, wrong_bold
 from regbench.reports.entropy.large_rows import LINES, Page
-from regbench.reports.groups import Group
-from regbench.reports.paper import PaperNumbers
-from regbench.reports.protocols import HELD_OUT, PROTOCOLS
-from regbench.reports.records import number
-from regbench.reports.tables import EN_DASH
 
 GUIDE = """# Table 2 of the entropy paper: VGG16 and ResNet-50 on Imagenette
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from statistics import fmean, variance
 
-from regbench.reports.best_of_many import control_beaten
+from regbench.evidence.best_of_many import control_beaten
+from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.reports.entropy.large_best import Count
 from regbench.reports.entropy.large_rows import LINES, STRENGTHS, Line
 from regbench.reports.entropy.printed import in_bold, percent
-from regbench.reports.paper import PaperNumber, PaperNumbers
 
 TABLE = "2"
 

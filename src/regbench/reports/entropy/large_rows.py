@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from regbench.errors import UserError
-from regbench.reports.groups import STRENGTH, Group, check_same, check_same_data, make_group
-from regbench.reports.settings import budgets_of, title_settings
+from regbench.evidence.groups import STRENGTH, Group, check_same, check_same_data, make_group
+from regbench.evidence.settings import budgets_of, title_settings
 
 DATASET = "imagenette"
 MODELS = {"vgg16": "VGG", "resnet50": "ResNet"}

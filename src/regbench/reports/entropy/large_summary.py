@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.protocols import HELD_OUT
+from regbench.evidence.records import number
+from regbench.evidence.tables import EN_DASH
 from regbench.reports.entropy.large_best import Count, Gain, count, gains, treated
 from regbench.reports.entropy.large_paper import paper_count
 from regbench.reports.entropy.large_rows import LINES, MODELS, Line, Page
 from regbench.reports.entropy.large_table import accuracy_record, counted
-from regbench.reports.paper import PaperNumbers
-from regbench.reports.protocols import HELD_OUT
-from regbench.reports.records import number
-from regbench.reports.tables import EN_DASH
 
 COLUMNS = ("budget, model, strategy", "without the loss, %", "with the loss: gain in pp by layers (best of k lambdas)")
 

@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from regbench.reports.entropy.early_stops import seconds_per_epoch
+from regbench.evidence.numbers import PaperNumber, PaperNumbers
+from regbench.evidence.protocols import PROTOCOLS
+from regbench.evidence.records import Record, cell, measured, number, p_text
+from regbench.evidence.stops import seconds_per_epoch
+from regbench.evidence.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 from regbench.reports.entropy.large_best import Gain, accuracy, best, count, gains, treated
 from regbench.reports.entropy.large_notes import (
     GUIDE,
@@ -23,10 +27,6 @@ from regbench.reports.entropy.large_rows import LINES, Line, Page, pages
 from regbench.reports.entropy.printed import in_bold, percent
 from regbench.reports.entropy.training_words import settings_words
 from regbench.reports.notes import gap_note, page
-from regbench.reports.paper import PaperNumber, PaperNumbers
-from regbench.reports.protocols import PROTOCOLS
-from regbench.reports.records import Record, cell, measured, number, p_text
-from regbench.reports.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 
 NAMES = ("Model", "Strategy", "Layers")
 CSV_FIELDS = (

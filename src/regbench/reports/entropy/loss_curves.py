@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from regbench.reports.style import new_figure, save
+from regbench.evidence.style import new_figure, save
 
 EPSILONS = (0.5, 0.1, 1e-3)  # 0.5 is the paper's, "too large in practice"; the last is the bound of what it uses
 

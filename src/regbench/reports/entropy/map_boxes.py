@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from regbench.errors import UserError
-from regbench.reports.style import new_figure, save
+from regbench.evidence.style import new_figure, save
 
 SIDE_BY_SIDE = 20  # layers; deeper networks have their panels one above the other
 NOTE = "Boxes: quartiles of log|c11| over the filters; filled dots: means; open dots: beyond 1.5 box lengths."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from regbench.reports.paper import PaperNumber
-from regbench.reports.tables import MINUS
+from regbench.evidence.numbers import PaperNumber
+from regbench.evidence.tables import MINUS
 
 
 def percent(number: PaperNumber, signed: bool = False) -> str:

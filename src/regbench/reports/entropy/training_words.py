@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from regbench.reports.settings import data_words, image_count
-from regbench.reports.tables import EN_DASH
+from regbench.evidence.settings import data_words, image_count
+from regbench.evidence.tables import EN_DASH
 
 WATCHED = {"accuracy": "the accuracy", "base": "the base loss", "compound": "the compound loss"}
 BETTER = {"accuracy": "a higher accuracy", "base": "a lower base loss", "compound": "a lower compound loss"}

@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from regbench.errors import UserError
-from regbench.reports.arrays import stored_array
+from regbench.evidence.arrays import stored_array
+from regbench.evidence.protocols import HELD_OUT
+from regbench.evidence.readings import last
+from regbench.evidence.style import new_figure, save
 from regbench.reports.entropy.unet_readings import IOU
 from regbench.reports.entropy.unet_rows import PAPER_LINES, Part
-from regbench.reports.protocols import HELD_OUT
-from regbench.reports.readings import last
-from regbench.reports.style import new_figure, save
 
 PREDICTED, TRUE = "test/predicted", "test/mask"
 NOTE = (

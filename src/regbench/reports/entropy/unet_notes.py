@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from regbench.reports.entropy.early_stops import seconds_per_epoch, usable
+from regbench.evidence.groups import Group
+from regbench.evidence.protocols import HELD_OUT
+from regbench.evidence.stats import paired_test
+from regbench.evidence.stops import seconds_per_epoch, usable
 from regbench.reports.entropy.unet_readings import ACCURACY, EPOCHS, IOU, Reading
 from regbench.reports.entropy.unet_rows import PLAIN, Part
-from regbench.reports.groups import Group
-from regbench.reports.protocols import HELD_OUT
-from regbench.reports.stats import paired_test
 
 GUIDE = """# Table 3 of the entropy paper: U-Net and foreground masks
 

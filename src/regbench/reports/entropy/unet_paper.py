@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from regbench.evidence.numbers import PaperNumber, PaperNumbers
+from regbench.evidence.records import number
+from regbench.evidence.tables import EN_DASH
 from regbench.reports.entropy.printed import percent
 from regbench.reports.entropy.unet_readings import ACCURACY, EPOCHS, IOU, Reading
 from regbench.reports.entropy.unet_rows import PAPER_LINES, PLAIN, Line
-from regbench.reports.paper import PaperNumber, PaperNumbers
-from regbench.reports.records import number
-from regbench.reports.tables import EN_DASH
 
 TABLE = "3"
 SECONDS = "Training Time (s)"

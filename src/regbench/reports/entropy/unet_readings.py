@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from regbench.reports.entropy.early_stops import at_best, base_stop, stopped, until_stop
+from regbench.evidence.stops import at_best, base_stop, stopped, until_stop
 
 #: (row, protocol) -> value
 Reader = Callable[[dict, str], float]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from regbench.errors import UserError
-from regbench.reports.groups import STRENGTH, Group, check_same, check_same_data, make_group
-from regbench.reports.settings import budgets_of, title_settings
+from regbench.evidence.groups import STRENGTH, Group, check_same, check_same_data, make_group
+from regbench.evidence.settings import budgets_of, title_settings
 
 DATASETS = {"coco": "COCO", "duts": "DUTS-TR and ECSSD in the place of COCO"}
 PAPER_IMAGES = 60_000  # COCO images that the paper trains on

@@ -10,17 +10,17 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+from regbench.evidence.groups import Group
+from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.protocols import HELD_OUT, PROTOCOLS
+from regbench.evidence.records import Record, cell, compared, corrected, count_cell, measured, number
+from regbench.evidence.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 from regbench.reports.entropy.training_words import settings_words
 from regbench.reports.entropy.unet_notes import GUIDE, own_note, time_note
 from regbench.reports.entropy.unet_paper import better_note, difference, printed, speed_note
 from regbench.reports.entropy.unet_readings import COMPARED, READINGS, Reading
 from regbench.reports.entropy.unet_rows import PLAIN, Line, Part, parts
-from regbench.reports.groups import Group
 from regbench.reports.notes import page
-from regbench.reports.paper import PaperNumbers
-from regbench.reports.protocols import HELD_OUT, PROTOCOLS
-from regbench.reports.records import Record, cell, compared, corrected, count_cell, measured, number
-from regbench.reports.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 
 NAMES = ("Loss", "lambda", "Layers", "Watched")
 CSV_FIELDS = (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from regbench.reports import stats
+from regbench.evidence import stats
+from regbench.evidence.groups import Group
+from regbench.evidence.protocols import HELD_OUT
+from regbench.evidence.records import Record, compared, corrected, measured, number, p_text
 from regbench.reports.gan.methods import AGNN, BASELINES, FIXED, GanMethod
 from regbench.reports.gan.readings import capped_epochs_to, epochs_to, score
 from regbench.reports.gan.sections import Section
-from regbench.reports.groups import Group
-from regbench.reports.protocols import HELD_OUT
-from regbench.reports.records import Record, compared, corrected, measured, number, p_text
 
 ALPHA = 0.05
 ENOUGH = 5  # seeds that a verdict other than inconclusive needs

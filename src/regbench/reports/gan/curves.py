@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from regbench.errors import UserError
-from regbench.reports import stats
+from regbench.evidence import stats
+from regbench.evidence.groups import Group
+from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
 from regbench.reports.gan.methods import AGNN, DCGAN, FIXED, METHODS, PAPER_METHODS, SNGAN, WGAN_GP, Variant
 from regbench.reports.gan.readings import LOSSES, fids, rates_in, trace
 from regbench.reports.gan.sections import Section
-from regbench.reports.groups import Group
-from regbench.reports.style import LineStyle, draw_mean, new_figure, save
 
 #: model -> the column of its losses
 OBJECTIVES = {

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from regbench.errors import UserError
+from regbench.evidence.groups import ABSENT, flatten
 from regbench.reports.entropy.autoencoders import short
-from regbench.reports.groups import ABSENT, flatten
 
 DATASETS = {"digits": "digits", "mnist": "MNIST", "cifar10": "CIFAR-10", "celeba": "CelebA"}
 PAPER_DATASETS = ("mnist", "cifar10", "celeba")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from regbench.evidence.records import Record, number
+from regbench.evidence.tables import EN_DASH
 from regbench.reports.gan.claims import ALPHA, ENOUGH, NO_LEVEL, SPEED, Tested
 from regbench.reports.gan.methods import (
     AGNN,
@@ -18,8 +20,6 @@ from regbench.reports.gan.methods import (
 )
 from regbench.reports.gan.readings import COLLAPSED_CLASSES, COLLAPSED_DIVERSITY, DIVERGED_FACTOR
 from regbench.reports.gan.sections import Section
-from regbench.reports.records import Record, number
-from regbench.reports.tables import EN_DASH
 
 GUIDE = f"""# Table 1 of the adaptive-dropout paper: GANs
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from regbench.errors import UserError
-from regbench.reports import protocols
-from regbench.reports.readings import MODE, last, last_epoch, ordered, value
+from regbench.evidence import protocols
+from regbench.evidence.readings import MODE, last, last_epoch, ordered, value
 
 BY = {"by": "fid", "direction": "min"}  # what the epoch is chosen by
 #: a training whose last FID is more than this times its best has diverged

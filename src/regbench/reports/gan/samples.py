@@ -10,12 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from regbench.errors import UserError
-from regbench.reports.arrays import stored_array
+from regbench.evidence.arrays import stored_array
+from regbench.evidence.groups import Group
+from regbench.evidence.style import new_figure, save
 from regbench.reports.gan.methods import Variant
 from regbench.reports.gan.readings import fids
 from regbench.reports.gan.sections import Section
-from regbench.reports.groups import Group
-from regbench.reports.style import new_figure, save
 
 ARTIFACT = "samples"
 ACROSS = 4  # panels in a line

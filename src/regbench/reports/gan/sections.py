@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from regbench.errors import UserError
+from regbench.evidence.groups import Group, check_same, make_group
+from regbench.evidence.readings import last
+from regbench.evidence.settings import not_drawn, title_settings
 from regbench.reports.gan.methods import (
     BASELINES,
     DATASETS,
@@ -18,9 +21,6 @@ from regbench.reports.gan.methods import (
     variant_of,
 )
 from regbench.reports.gan.readings import last_step, reachable_fid
-from regbench.reports.groups import Group, check_same, make_group
-from regbench.reports.readings import last
-from regbench.reports.settings import not_drawn, title_settings
 
 #: the settings that tell the lines of a table apart; their names say how
 VARYING = ("seed", "model", "regularizer", "task.n_dis", "task.optimizer")

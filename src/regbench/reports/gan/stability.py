@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from statistics import median
 
+from regbench.evidence.groups import Group
+from regbench.evidence.readings import last
+from regbench.evidence.records import count_cell
+from regbench.evidence.tables import Cell, Table
 from regbench.reports.gan.methods import Variant
 from regbench.reports.gan.readings import (
     COLLAPSED_CLASSES,
@@ -17,10 +21,6 @@ from regbench.reports.gan.readings import (
     has_diverged,
 )
 from regbench.reports.gan.sections import Section
-from regbench.reports.groups import Group
-from regbench.reports.readings import last
-from regbench.reports.records import count_cell
-from regbench.reports.tables import Cell, Table
 
 NOTES = (
     "Gradient norms: means over the steps of the epoch, medians over the finished trainings. Those of different "

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from regbench.evidence.records import cell, count_cell, number
+from regbench.evidence.tables import EN_DASH
 from regbench.reports.gan.methods import DATASETS, METHODS, PAPER_DATASETS, Variant
 from regbench.reports.gan.sections import Section
 from regbench.reports.gan.table1 import scores_of
-from regbench.reports.records import cell, count_cell, number
-from regbench.reports.tables import EN_DASH
 
 COLUMNS = ("dataset, budget", "method", "n", "FID", "IS", "FID of real images")
 

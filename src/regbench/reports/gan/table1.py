@@ -11,7 +11,13 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from regbench.reports import protocols
+from regbench.evidence import protocols
+from regbench.evidence.groups import Group
+from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.readings import last
+from regbench.evidence.records import Record, cell, count_cell, measured, number
+from regbench.evidence.settings import budgets_of
+from regbench.evidence.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_tex, write_texts
 from regbench.reports.gan.claims import MEASURES, NO_LEVEL, SPEED, Tested, tested, verdicts
 from regbench.reports.gan.methods import AGNN, BASELINES, CONTROLS, FIXED, PAPER_METHODS, GanMethod, Variant
 from regbench.reports.gan.notes import (
@@ -28,13 +34,7 @@ from regbench.reports.gan.notes import (
 from regbench.reports.gan.readings import capped_epochs_to, epochs_to, final_rate, score
 from regbench.reports.gan.sections import Section, gan_sections
 from regbench.reports.gan.stability import collapsed_cell, diverged_cell, stability_table
-from regbench.reports.groups import Group
 from regbench.reports.notes import images_note, page
-from regbench.reports.paper import PaperNumbers
-from regbench.reports.readings import last
-from regbench.reports.records import Record, cell, count_cell, measured, number
-from regbench.reports.settings import budgets_of
-from regbench.reports.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_tex, write_texts
 
 REAL = "Real images"
 COLUMNS = (

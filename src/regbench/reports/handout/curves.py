@@ -7,11 +7,11 @@ from pathlib import Path
 from matplotlib.ticker import MaxNLocator
 
 from regbench.errors import UserError
+from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
 from regbench.reports.handout.methods import METHODS
 from regbench.reports.handout.table import level_of
 from regbench.reports.pb_edropout.curves import curve
 from regbench.reports.sections import Section
-from regbench.reports.style import LineStyle, draw_mean, new_figure, save
 
 # Okabe and Ito's colours; dash and marker also tell the methods apart in grey.
 LOOKS = dict(

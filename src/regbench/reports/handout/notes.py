@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from regbench.evidence.tables import EN_DASH
 from regbench.reports.handout.readings import LEVEL_SHARE
-from regbench.reports.tables import EN_DASH
 
 GUIDE = f"""# The handout: none, dropout, batch norm, both
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from regbench.errors import UserError
-from regbench.reports import protocols
-from regbench.reports.groups import Group
-from regbench.reports.readings import MODE, last, ordered
+from regbench.evidence import protocols
+from regbench.evidence.groups import Group
+from regbench.evidence.readings import MODE, last, ordered
 
 LEVEL_SHARE = 0.95  # of the unregularized networks' mean held-out accuracy after the last epoch
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from regbench.evidence.records import count_cell
 from regbench.reports.handout.methods import METHODS, Method
 from regbench.reports.handout.readings import ACCURACY, GAP, SPEED
 from regbench.reports.handout.table import measured_cell, measured_methods
-from regbench.reports.records import count_cell
 from regbench.reports.sections import Section
 
 SHOWN = (ACCURACY.metric, GAP.metric, SPEED)

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from regbench.reports.groups import Group
+from regbench.evidence.groups import Group
+from regbench.evidence.records import Record, cell, compared, corrected, count_cell, measured, number
+from regbench.evidence.stats import holm
+from regbench.evidence.tables import Cell, Table, to_csv, write_texts
 from regbench.reports.handout.methods import METHODS, NONE, Method, handout_sections, layers_note
 from regbench.reports.handout.notes import GUIDE
 from regbench.reports.handout.readings import ACCURACY, GAP, READINGS, RISE, SPEED, Reading, fixed_level, never, speed
 from regbench.reports.notes import gap_note, page, power_note
-from regbench.reports.records import Record, cell, compared, corrected, count_cell, measured, number
 from regbench.reports.sections import Section, by_budget
-from regbench.reports.stats import holm
-from regbench.reports.tables import Cell, Table, to_csv, write_texts
 
 CSV_FIELDS = (
     *("budget", "dataset", "table", "method", "metric", "protocol", "unit", "status", "mean", "low", "high", "n"),

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from regbench.errors import UserError
-from regbench.reports import stats
+from regbench.evidence import stats
+from regbench.evidence.groups import Group
+from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
 from regbench.reports.entropy.autoencoders import short
-from regbench.reports.groups import Group
 from regbench.reports.linearity.lines import (
     ACCURACY,
     DROPOUT,
@@ -24,7 +25,6 @@ from regbench.reports.linearity.lines import (
     swept_with_rows,
 )
 from regbench.reports.sections import Section
-from regbench.reports.style import LineStyle, draw_mean, new_figure, save
 
 NETWORK = LineStyle("#0072B2", "-", "o")
 RANDOM = LineStyle("#D55E00", "--", "s")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from regbench.errors import UserError
-from regbench.reports import protocols
+from regbench.evidence import protocols
+from regbench.evidence.groups import STRENGTH, Group, check_same
+from regbench.evidence.readings import MODE, last
 from regbench.reports.entropy.autoencoders import short
-from regbench.reports.groups import STRENGTH, Group, check_same
-from regbench.reports.readings import MODE, last
 from regbench.reports.sections import Section, find_sections
 
 #: what two rows of one regularizer may differ in

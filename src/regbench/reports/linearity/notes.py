@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from regbench.evidence.records import Record, number
+from regbench.evidence.stats import smallest_effect
+from regbench.evidence.trends import Trend
 from regbench.reports.linearity.lines import Kind
-from regbench.reports.records import Record, number
 from regbench.reports.sections import Section
-from regbench.reports.stats import smallest_effect
-from regbench.reports.trends import Trend
 
 GUIDE = """# Linearity: does dropout make a network more additive?
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from regbench.reports import stats
+from regbench.evidence import stats
+from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
 from regbench.reports.linearity.polynomials import (
     DEGREES,
     NOISE,
@@ -23,7 +24,6 @@ from regbench.reports.linearity.polynomials import (
     samples,
     smooth,
 )
-from regbench.reports.style import LineStyle, draw_mean, new_figure, save
 
 SHOWN = {1: "#009E73", 3: "#E69F00", 10: "#D55E00"}  # degree -> colour of its fit
 LOOKS = dict(zip(RANGES, (LineStyle("#0072B2", "-", "o"), LineStyle("#D55E00", "--", "s")), strict=True))

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 
 from regbench.errors import UserError
-from regbench.reports import stats
-from regbench.reports.records import Record, cell, number
-from regbench.reports.tables import EN_DASH, Cell, Table
-from regbench.reports.trends import mean_rho
+from regbench.evidence import stats
+from regbench.evidence.records import Record, cell, number
+from regbench.evidence.tables import EN_DASH, Cell, Table
+from regbench.evidence.trends import mean_rho
 
 Function = Callable[[np.ndarray], np.ndarray]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from regbench.evidence.records import cell
 from regbench.reports.entropy.autoencoders import short
 from regbench.reports.linearity.lines import BASELINE, DROPOUT, Line, Z, swept
 from regbench.reports.linearity.table import QUESTIONS, measured_lines, trends
-from regbench.reports.records import cell
 from regbench.reports.sections import Section
 
 ASKED = tuple(question for question in QUESTIONS if question.reading is Z)

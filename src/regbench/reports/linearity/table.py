@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from regbench.reports.groups import Group
+from regbench.evidence.groups import Group
+from regbench.evidence.records import Record, cell, compared, corrected, count_cell, measured, p_text
+from regbench.evidence.tables import EN_DASH, Cell, Table, to_csv, to_markdown, write_texts
+from regbench.evidence.trends import Trend, corrected_trends, find_trend
 from regbench.reports.linearity.lines import (
     ACCURACY,
     BASELINE,
@@ -34,10 +37,7 @@ from regbench.reports.linearity.lines import (
 from regbench.reports.linearity.notes import GUIDE, family_note, pairs_note, placement_note, trends_note
 from regbench.reports.linearity.polynomials import polynomial_table
 from regbench.reports.notes import page
-from regbench.reports.records import Record, cell, compared, corrected, count_cell, measured, p_text
 from regbench.reports.sections import Section, by_budget
-from regbench.reports.tables import EN_DASH, Cell, Table, to_csv, to_markdown, write_texts
-from regbench.reports.trends import Trend, corrected_trends, find_trend
 
 DIFFERENCE = "difference_in_additivity_gap"
 COLUMNS = ("Regularizer", "n", *(reading.column for reading in READINGS), "Difference of Z to none")

@@ -9,12 +9,30 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from regbench.errors import UserError
-from regbench.reports import stats
-from regbench.reports.groups import Group, check_same, make_group
-from regbench.reports.methods import DATASETS, PB_MASK, Method, dataset_of, regularizer_of
-from regbench.reports.settings import not_drawn, title_settings
-from regbench.reports.style import STYLES, draw_mean, new_figure, save
+from regbench.evidence import stats
+from regbench.evidence.groups import Group, check_same, make_group
+from regbench.evidence.settings import not_drawn, title_settings
+from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
+from regbench.reports.methods import (
+    BASELINE,
+    CLASSIC,
+    DATASETS,
+    PB_FULL,
+    PB_MASK,
+    RANDOM,
+    Method,
+    dataset_of,
+    regularizer_of,
+)
 
+# Okabe and Ito's colours; dash and marker also tell the methods apart in grey.
+STYLES = {
+    BASELINE: LineStyle("#000000", "-", "o"),
+    CLASSIC: LineStyle("#E69F00", "-", "s"),
+    PB_MASK: LineStyle("#56B4E9", "-", "v"),
+    PB_FULL: LineStyle("#0072B2", "-", "^"),
+    RANDOM: LineStyle("#D55E00", "--", "D"),
+}
 SPLITS = {"test": "Test accuracy", "heldout": "Held-out accuracy"}
 NOTE = (
     "Lines: mean over seeds; bands: 95 % t-interval at each epoch. Training accuracy is the running mean\n"

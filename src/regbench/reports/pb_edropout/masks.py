@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap
 
 from regbench.errors import UserError
-from regbench.reports.arrays import stored_array
+from regbench.evidence.arrays import stored_array
+from regbench.evidence.style import new_figure, save
 from regbench.reports.methods import DATASETS, SITE, dataset_of, layer_of
-from regbench.reports.style import new_figure, save
 
 ARTIFACT = f"{SITE}/ema"
 MASK_ARTIFACT = f"{SITE}/mask"

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from regbench.errors import UserError
-from regbench.reports import protocols
-from regbench.reports.groups import Group, check_same, flatten, make_group
+from regbench.evidence import protocols
+from regbench.evidence.groups import Group, check_same, flatten, make_group
+from regbench.evidence.records import Record, cell, compared, corrected, count_cell, measured
+from regbench.evidence.settings import title_settings
+from regbench.evidence.tables import Cell, Table
 from regbench.reports.methods import (
     BASELINE,
     DATASETS,
@@ -20,9 +23,6 @@ from regbench.reports.methods import (
     regularizer_of,
 )
 from regbench.reports.notes import code_note, power_note
-from regbench.reports.records import Record, cell, compared, corrected, count_cell, measured
-from regbench.reports.settings import title_settings
-from regbench.reports.tables import Cell, Table
 
 COLUMNS = (
     "Setting",

@@ -10,8 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from regbench.reports import protocols, stats
-from regbench.reports.groups import Group, check_same, make_group
+from regbench.evidence import protocols, stats
+from regbench.evidence.groups import Group, check_same, make_group
+from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.records import Record, cell, compared, corrected, count_cell, measured, number
+from regbench.evidence.settings import budgets_of, title_settings
+from regbench.evidence.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 from regbench.reports.methods import (
     BASELINE,
     DATASETS,
@@ -23,10 +27,6 @@ from regbench.reports.methods import (
     regularizer_of,
 )
 from regbench.reports.notes import gap_note, images_note, masks_note, page, power_note
-from regbench.reports.paper import PaperNumbers
-from regbench.reports.records import Record, cell, compared, corrected, count_cell, measured, number
-from regbench.reports.settings import budgets_of, title_settings
-from regbench.reports.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 
 COLUMNS = (
     "Method",

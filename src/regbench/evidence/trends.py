@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats as scipy_stats
 
-from regbench.reports import stats
-from regbench.reports.records import Record
+from regbench.evidence import stats
+from regbench.evidence.records import Record
 
 LEAST = 3  # settings; two have no order to speak of
 LIMITS = (-1.0, 1.0)  # of a rank correlation

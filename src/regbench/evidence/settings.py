@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from regbench.reports.groups import Group, data_of
+from regbench.evidence.groups import Group, data_of
 
 BUDGETS = ("paper", "quick", "smoke")  # fullest first
 TRIAL = "smoke"

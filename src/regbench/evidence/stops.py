@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from regbench.reports import protocols
-from regbench.reports.groups import Group
-from regbench.reports.protocols import PROTOCOLS
-from regbench.reports.readings import MODE, ordered
+from regbench.evidence import protocols
+from regbench.evidence.groups import Group
+from regbench.evidence.protocols import PROTOCOLS
+from regbench.evidence.readings import MODE, ordered
 from regbench.stopping import EarlyStopping
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from regbench.reports import stats
-from regbench.reports.groups import Group
-from regbench.reports.tables import EN_DASH, MINUS, Cell
+from regbench.evidence import stats
+from regbench.evidence.groups import Group
+from regbench.evidence.tables import EN_DASH, MINUS, Cell
 
 # pp: percentage points; 1e-3: thousandths
 DECIMALS = {

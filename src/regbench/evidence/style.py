@@ -10,8 +10,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from regbench.reports.methods import BASELINE, CLASSIC, PB_FULL, PB_MASK, RANDOM
-from regbench.reports.stats import Estimate
+from regbench.evidence.stats import Estimate
 
 DPI = 150
 MARKED = 30  # a line of more points has no markers
@@ -22,16 +21,6 @@ class LineStyle:
     color: str
     dash: str
     marker: str
-
-
-# Okabe and Ito's colours; dash and marker also tell the methods apart in grey.
-STYLES = {
-    BASELINE: LineStyle("#000000", "-", "o"),
-    CLASSIC: LineStyle("#E69F00", "-", "s"),
-    PB_MASK: LineStyle("#56B4E9", "-", "v"),
-    PB_FULL: LineStyle("#0072B2", "-", "^"),
-    RANDOM: LineStyle("#D55E00", "--", "D"),
-}
 
 
 def new_figure(width: float, height: float) -> Figure:
