@@ -26,14 +26,14 @@ from regbench.paths import ROOT
 from regbench.reports.claims.claims import Ledger
 from regbench.reports.claims.loading import check_cells
 from regbench.reports.claims.report import REPORT, load_claims, write_report
-from regbench.reports.publish import PUBLISHERS, publish, publishable
+from regbench.reports.publish import experiments, publish, publishable
 from regbench.reports.store import Store
 
 
 def main() -> int:
     """Run one of the commands; wrong input is one line and exit status 2."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiments", nargs="*", help=f"of {', '.join(PUBLISHERS)}; default: all that have rows")
+    parser.add_argument("experiments", nargs="*", help=f"of {', '.join(experiments())}; default: all that have rows")
     parser.add_argument("--results", type=Path, default=ROOT / "results")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--collect", action="store_true")
@@ -48,7 +48,7 @@ def main() -> int:
             return stale(store)
         if args.check:
             return check(store, args.results)
-        cells, found = published(store, args.experiments or list(PUBLISHERS))
+        cells, found = published(store, args.experiments or experiments())
         for experiment, rows in found.items():
             if rows or args.experiments:
                 for path in publish(experiment, rows, args.results):
@@ -103,8 +103,9 @@ def check_claims(ledger: Ledger, cells: Mapping[str, list[Cell]]) -> None:
 
 def collect(store: Store) -> int:
     """Pack every experiment's loose rows."""
+    known = experiments()
     for experiment in store.experiments():
-        if experiment in PUBLISHERS or os.environ.get("ADHOC", "") not in ("", "0"):
+        if experiment in known or os.environ.get("ADHOC", "") not in ("", "0"):
             print(f"packed {store.pack(experiment)}")
         elif any(store.loose_files(experiment)):
             print(f"left loose: {experiment}, trainings by hand (ADHOC=1 packs them, too)")
@@ -126,7 +127,7 @@ def check(store: Store, results: Path) -> int:
     """Rebuild the tables elsewhere and compare them byte by byte with those that stand."""
     different = []
     with tempfile.TemporaryDirectory() as folder:
-        cells, found = published(store, list(PUBLISHERS))
+        cells, found = published(store, experiments())
         for experiment, rows in found.items():
             table = results / "tables" / f"{experiment}.md"
             if not rows and table.exists():
@@ -142,7 +143,7 @@ def check(store: Store, results: Path) -> int:
     if different:
         names = ", ".join(dict.fromkeys(different))
         print(f"error: not what the rows say: {names}; run `make tables`", file=sys.stderr)
-        loose = store.loose_files(loose=PUBLISHERS)
+        loose = store.loose_files(loose=experiments())
         if loose:
             more = f" and {len(loose) - 3} more" if len(loose) > 3 else ""
             print(f"rows that no commit holds: {', '.join(map(str, loose[:3]))}{more}", file=sys.stderr)

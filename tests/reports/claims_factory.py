@@ -6,7 +6,7 @@ python -m tests.reports.claims_factory     # rewrite tests/reports/golden/REPORT
 from pathlib import Path
 
 from regbench.reports.claims.loading import load_ledger
-from regbench.reports.claims.report import load_papers, write_report
+from regbench.reports.claims.report import all_papers, write_report
 from tests.reports.factory import make_row
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -115,7 +115,7 @@ def ledger_at(folder, text=LEDGER):
     """The ledger of a text, and the papers' numbers."""
     path = Path(folder) / "claims.yaml"
     path.write_text(text)
-    papers = load_papers(RESULTS / "paper")
+    papers = all_papers(RESULTS)
     return load_ledger(path, papers), papers
 
 

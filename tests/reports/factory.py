@@ -1,10 +1,6 @@
-"""Synthetic rows for the report tests, and the writer of the golden files.
-
-python -m tests.reports.factory     # rewrite tests/reports/golden after a change that is meant
-"""
+"""Synthetic rows for the report tests."""
 
 import base64
-import json
 import zlib
 from pathlib import Path
 
@@ -12,8 +8,7 @@ import numpy as np
 
 from tests.reports.rows import failed, row_of
 
-GOLDEN = Path(__file__).parent / "golden"
-PAPER = Path(__file__).parents[2] / "results" / "paper" / "pb_edropout.yaml"
+PAPER = Path(__file__).parents[2] / "src" / "regbench" / "papers" / "pb_edropout" / "numbers.yaml"
 LAYER = {"variant": "printed", "patch_size": 2, "beta": 0.1, "c": 1.0, "noise_std": 0.01, "eps": 0.001}
 ACCURACY = {"none": 0.980, "dropout": 0.981, "pb_edropout": 0.983, "random_patch": 0.982}
 
@@ -132,17 +127,3 @@ def golden_rows():
     rows += [make_row("spatial_dropout", 0), failed(make_row("spatial_dropout", 1))]
     rows += [make_row("none", 0, dataset="digits", budget="smoke")]
     return rows
-
-
-def write_golden():
-    from regbench.evidence.numbers import load_paper_numbers
-    from regbench.reports.pb_edropout.table1 import write_table1
-
-    rows = golden_rows()
-    GOLDEN.mkdir(exist_ok=True)
-    (GOLDEN / "table1_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    write_table1(rows, load_paper_numbers(PAPER), GOLDEN)
-
-
-if __name__ == "__main__":
-    write_golden()

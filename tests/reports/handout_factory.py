@@ -1,18 +1,12 @@
-"""Made-up rows of the handout's table, and the writer of its golden files.
+"""Made-up rows of the handout's table."""
 
-python -m tests.reports.handout_factory     # rewrite its files in tests/reports/golden after a change that is meant
-"""
-
-import json
 import zlib
-from pathlib import Path
 
 import numpy as np
 
 from regbench.jobs import BASELINE
 from tests.reports.rows import failed, row_of
 
-GOLDEN = Path(__file__).parent / "golden"
 NAMES = ("none", "dropout", "batchnorm", "dropout_batchnorm")
 DROPOUT = {
     "_target_": "regbench.regularizers.SiteLayers",
@@ -82,15 +76,3 @@ def golden_rows():
     rows += [handout_row("dropout", 0, dataset="digits"), failed(handout_row("dropout", 1, dataset="digits"))]
     rows += [handout_row("batchnorm", seed, [0.5] * 5, dataset="digits") for seed in (0, 1)]
     return [*rows, handout_row("dropout", budget="smoke")]
-
-
-def write_golden():
-    from regbench.reports.handout.table import write_handout
-
-    rows = golden_rows()
-    (GOLDEN / "handout_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    write_handout(rows, GOLDEN)
-
-
-if __name__ == "__main__":
-    write_golden()

@@ -1,18 +1,12 @@
-"""Made-up rows of the linearity table, and the writer of its golden files.
+"""Made-up rows of the linearity table."""
 
-python -m tests.reports.linearity_factory     # rewrite its files in tests/reports/golden after a change that is meant
-"""
-
-import json
 import zlib
-from pathlib import Path
 
 import numpy as np
 
 from regbench.jobs import BASELINE
 from tests.reports.rows import failed, row_of
 
-GOLDEN = Path(__file__).parent / "golden"
 RATES, L1S, L2S = (0.1, 0.3, 0.5), (1e-6, 1e-5, 1e-4), (1e-5, 1e-4, 1e-3)
 SWEEPS = {"dropout": RATES, "l1": L1S, "l2": L2S}
 
@@ -96,15 +90,3 @@ def golden_rows():
     digits = list({row["id"]: row for row in digits}.values())
     rows += [failed(row) if (row["strength"], row["seed"]) == (L1S[0], 1) else row for row in digits]
     return [*rows, linearity_row(dataset="digits", budget="smoke")]
-
-
-def write_golden():
-    from regbench.reports.linearity.table import write_linearity
-
-    rows = golden_rows()
-    (GOLDEN / "linearity_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    write_linearity(rows, GOLDEN)
-
-
-if __name__ == "__main__":
-    write_golden()

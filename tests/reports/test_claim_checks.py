@@ -13,12 +13,13 @@ from regbench.reports.claims import check_formulas, check_gains, check_signs, ch
 from regbench.reports.claims.checks import CHANCES, CHECKS
 
 from .claims_factory import RESULTS
+from .factory import PAPER
 
 GOOD, BAD = "consistent", "inconsistent"
 ENTROPY = load_paper_numbers(RESULTS / "paper" / "entropy_guidance.yaml")
-PB = load_paper_numbers(RESULTS / "paper" / "pb_edropout.yaml")
+PB = load_paper_numbers(PAPER)
 GAN = load_paper_numbers(RESULTS / "paper" / "adaptive_dropout_gan.yaml")
-HANDOUT = load_paper_numbers(RESULTS / "paper" / "dropout_batchnorm_handout.yaml")
+HANDOUT = load_paper_numbers(PAPER.parents[1] / "dropout_batchnorm_handout" / "numbers.yaml")
 
 
 def paper(table, rows, bold=()):

@@ -5,7 +5,7 @@ import pytest
 from regbench.evidence.groups import make_group
 from regbench.evidence.protocols import PROTOCOLS
 from regbench.reports.claims.comparisons import measure_comparison
-from regbench.reports.claims.readings import READINGS
+from regbench.reports.claims.readings import is_bound, readings
 from regbench.reports.claims.report import load_claims
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.entropy.large_rows import Line, pages
@@ -49,18 +49,20 @@ def test_loss_and_epochs_to_a_level_look_no_further_than_the_stop():
     for row in rows:
         for number, entry in enumerate(row["epochs"]):
             entry["test"]["full"]["loss"] = 1.0 + number
-    assert READINGS["loss"].read(rows[0], "held-out", "full") == 1.0
-    assert READINGS["loss"].read(rows[0], "paper", "full") == 2.0
+    loss = readings()["loss"]
+    assert loss.read(rows[0], "held-out", "full") == 1.0
+    assert loss.read(rows[0], "paper", "full") == 2.0
     # The reference ends at 0.5, so that the level is 47.5 %; after the last epoch run it would be 90.25 %.
-    reading = READINGS["epochs_to_level"].against(make_group(rows, "reference"))
+    own = readings()["epochs_to_fixed_accuracy"]
+    reading = own.against(own, [make_group(rows, "reference")])
     late = large_row(0.001, 0, TEST, [0.4, 0.3, 0.3, 0.9, 0.9], patience=2)
     assert reading.read(rows[0], "held-out split", "full") == 1.0
-    assert reading.read(late, "held-out split", "full") == 3.0 and reading.is_bound(late, "held-out split")
+    assert reading.read(late, "held-out split", "full") == 3.0 and is_bound(reading, late, "held-out split")
 
 
 def test_a_row_without_early_stopping_is_read_to_its_last_epoch():
     row = make_row("none", 0, [0.6, 0.5, 0.5, 0.5, 0.5, 0.5, 0.9])
-    assert READINGS["accuracy"].read(row, "held-out", "full") == pytest.approx(90)
+    assert readings()["accuracy"].read(row, "held-out", "full") == pytest.approx(90)
 
 
 def test_the_claims_stop_of_a_u_net_is_table_3s_and_its_baseline_may_watch_the_base_loss():

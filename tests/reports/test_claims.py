@@ -25,7 +25,7 @@ from regbench.reports.claims.rows import Evidence
 from regbench.reports.claims.takeaways import takeaways
 
 from .claims_factory import ACCURACIES, LEDGER, RESULTS, golden_rows, ledger_at
-from .factory import make_row
+from .factory import PAPER, make_row
 from .large_factory import large_row
 from .rows import failed
 
@@ -151,13 +151,13 @@ def test_a_missing_ledger_and_a_missing_paper_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"claims .*claims.yaml: no such file"):
         load_ledger(tmp_path / "claims.yaml", {})
     (tmp_path / "claims.yaml").write_text(LEDGER)
-    with pytest.raises(UserError, match=r"results/paper/pb_edropout.yaml is missing"):
+    with pytest.raises(UserError, match="paper 'pb_edropout' has no numbers"):
         load_ledger(tmp_path / "claims.yaml", {})
 
 
 @pytest.mark.parametrize("key", ["unit", "n"])
 def test_a_paper_number_without_unit_or_n_is_refused(tmp_path, key):
-    content = yaml.safe_load((RESULTS / "paper" / "pb_edropout.yaml").read_text())
+    content = yaml.safe_load(PAPER.read_text())
     del content["numbers"][3][key]
     (tmp_path / "pb_edropout.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(UserError, match=f"number 4: key '{key}' is missing"):

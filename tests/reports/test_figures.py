@@ -7,73 +7,81 @@ import pytest
 from matplotlib.image import imread
 
 from regbench.errors import UserError
+from regbench.evidence.figures import curve_values, draw_figures
 from regbench.evidence.groups import make_group
-from regbench.reports.pb_edropout.curves import STYLES, curve, draw_curves
-from regbench.reports.pb_edropout.masks import draw_masks, read_masks
+from regbench.papers.pb_edropout.extra import pb_edropout_masks, read_masks
 
 from .factory import make_row, table_rows, with_masks
+from .golden_tables import built, page_of
 from .rows import failed
 
 
-def test_curve_is_the_mean_over_seeds_with_its_interval():
+def draw_curves(rows, folder):
+    """Figure 1, one file a budget."""
+    return draw_figures(built("table1", rows), folder)
+
+
+def draw_masks(rows, folder):
+    return pb_edropout_masks(built("table1", rows), folder)
+
+
+def test_curves_are_the_trainings_of_a_group_by_epoch_in_percent():
     group = make_group([make_row(seed=s, accuracies=[0.9, 0.9 + s / 100]) for s in (0, 1, 2)], "none")
-    epochs, estimates = curve(group, ("test", "full"))
-    assert epochs == [1, 2]
-    assert [estimate.mean for estimate in estimates] == pytest.approx([90, 91])
-    assert estimates[0].half_width is None and estimates[1].half_width == pytest.approx(2.484, abs=1e-3)
-    assert [e.mean for e in curve(group, ("train",))[1]] == pytest.approx([90, 95])
+    values = curve_values(group, "test.accuracy", "full")
+    assert list(values) == [1, 2] and values[1] == pytest.approx([90] * 3) and values[2] == pytest.approx([90, 91, 92])
+    assert [np.mean(each) for each in curve_values(group, "train.accuracy", "full").values()] == pytest.approx([90, 95])
 
 
 def test_curves_are_the_same_bytes_for_the_same_rows_in_any_order(tmp_path):
     rows = table_rows()
-    first = draw_curves(rows, tmp_path / "new" / "a.png", "quick").read_bytes()
-    assert draw_curves(rows[::-1], tmp_path / "b.png", "quick").read_bytes() == first
+    (first,) = draw_curves(rows, tmp_path / "new" / "a")
+    assert first.name == "pb_edropout_figure1_quick.png"
+    assert draw_curves(rows[::-1], tmp_path / "b")[0].read_bytes() == first.read_bytes()
     rows[0]["epochs"][0]["test"]["full"]["accuracy"] -= 0.01
-    assert draw_curves(rows, tmp_path / "c.png", "quick").read_bytes() != first
-    assert b"Software" not in first and b"matplotlib" not in first
+    assert draw_curves(rows, tmp_path / "c")[0].read_bytes() != first.read_bytes()
+    assert b"Software" not in first.read_bytes() and b"matplotlib" not in first.read_bytes()
 
 
-def test_each_split_and_each_dataset_has_its_panels(tmp_path):
-    rows = [make_row("none", s, [0.9, 0.91], heldout=[0.7, 0.8]) for s in (0, 1)]
-    test = imread(draw_curves(rows, tmp_path / "test.png", "quick"))
-    held_out = imread(draw_curves(rows, tmp_path / "heldout.png", "quick", split="heldout"))
-    assert test.shape == held_out.shape and not np.array_equal(test, held_out)
+def test_each_dataset_has_its_panels_and_each_budget_its_file(tmp_path):
+    rows = [make_row("none", s) for s in (0, 1)]
     two = rows + [make_row("none", s, dataset="cifar10") for s in (0, 1)]
-    assert imread(draw_curves(two, tmp_path / "two.png", "quick")).shape[0] > 1.5 * test.shape[0]
+    (one,), (both,) = draw_curves(rows, tmp_path / "one"), draw_curves(two, tmp_path / "two")
+    assert imread(both).shape[0] > 1.5 * imread(one).shape[0]
+    names = [path.name for path in draw_curves([*rows, make_row("none", budget="paper")], tmp_path)]
+    assert names == ["pb_edropout_figure1_paper.png", "pb_edropout_figure1_quick.png"]
 
 
 def test_what_each_panel_shows(monkeypatch):
-    monkeypatch.setattr("regbench.reports.pb_edropout.curves.save", lambda figure, path: figure)
-    training, evaluation = draw_curves(table_rows(), "unused.png", "quick").axes
-    drawn = [method.label for method in STYLES]
-    assert [line.get_label() for line in evaluation.lines] == drawn
+    monkeypatch.setattr("regbench.evidence.figures.save", lambda figure, path: figure)
+    page = page_of("table1")
+    panels = [[page.lines[name].label for name in panel.lines] for panel in page.figures[0].panels]
+    training, evaluation = draw_curves(table_rows(), page.folder)[0].axes
+    assert [line.get_label() for line in evaluation.lines] == panels[1] and len(panels[1]) == 5
     # Mask and Full are one training.
-    assert [line.get_label() for line in training.lines] == [d for d in drawn if d != "PB-EDropout-Mask"]
-    mask, full = (evaluation.lines[drawn.index(f"PB-EDropout-{mode}")] for mode in ("Mask", "Full"))
+    assert [line.get_label() for line in training.lines] == [d for d in panels[1] if d != "PB-EDropout-Mask"]
+    mask, full = (evaluation.lines[panels[1].index(f"PB-EDropout-{mode}")] for mode in ("Mask", "Full"))
     assert (full.get_ydata() - mask.get_ydata()).tolist() == pytest.approx([0.1, 0.1])
 
 
 def test_failed_members_are_not_drawn(tmp_path):
     rows = [make_row("none", s) for s in (0, 1)]
-    with_failure = [*rows, failed(make_row("none", 2))]
-    drawn = draw_curves(with_failure, tmp_path / "a.png", "quick").read_bytes()
-    assert drawn != draw_curves(rows, tmp_path / "b.png", "quick").read_bytes()  # the heading counts it
-    with pytest.raises(UserError, match="no finished row to draw"):
-        draw_curves([failed(row) for row in rows], tmp_path / "c.png", "quick")
+    (drawn,) = draw_curves([*rows, failed(make_row("none", 2))], tmp_path / "a")
+    assert drawn.read_bytes() != draw_curves(rows, tmp_path / "b")[0].read_bytes()  # the heading counts it
+    assert draw_curves([failed(row) for row in rows], tmp_path / "c") == []
 
 
-def test_curves_refuse_what_cannot_be_drawn(tmp_path):
-    with pytest.raises(UserError, match="budget='paper': no finished row to draw; there are budgets quick"):
-        draw_curves(table_rows(), tmp_path / "a.png", "paper")
-    with pytest.raises(UserError, match="split='train': allowed are test, heldout"):
-        draw_curves(table_rows(), tmp_path / "a.png", "quick", split="train")
-    with pytest.raises(UserError, match=r"Figure 1, mnist.*epochs differs"):
-        draw_curves([make_row("none", 0), make_row("dropout", 0, [0.9])], tmp_path / "a.png", "quick")
+def test_curves_refuse_rows_that_may_not_stand_beside_each_other(tmp_path):
+    with pytest.raises(UserError, match=r"Table 1, mnist.*epochs differs"):
+        draw_curves([make_row("none", 0), make_row("dropout", 0, [0.9])], tmp_path)
 
 
-def test_every_method_has_a_look_of_its_own():
-    looks = {(style.color, style.dash, style.marker) for style in STYLES.values()}
-    assert len(looks) == len({style.color for style in STYLES.values()}) == len(STYLES) == 5
+@pytest.mark.parametrize("experiment", ["table1", "handout"])
+def test_every_line_has_a_look_of_its_own(experiment):
+    page = page_of(experiment)
+    drawn = {name for figure in page.figures for panel in figure.panels for name in panel.lines}
+    assert set(page.looks) == drawn
+    looks = {tuple(look) for look in page.looks.values()}
+    assert len(looks) == len({color for color, _, _ in looks}) == len(drawn)
 
 
 def small_masks(values, masked=0.5):
@@ -115,21 +123,16 @@ def test_masks_of_a_wrong_shape_are_an_error():
         read_masks(row)
 
 
-def test_mask_pictures_have_one_block_per_dataset_and_variant(tmp_path):
+def test_mask_pictures_have_one_block_per_dataset_and_variant_and_a_file_per_budget(tmp_path):
     one = [with_masks(make_row("pb_edropout", seed), channels=4) for seed in (1, 0)]
-    first = draw_masks(one, tmp_path / "a.png")
-    assert first.read_bytes() == draw_masks([one[1]], tmp_path / "b.png").read_bytes()
+    (first,) = draw_masks(one, tmp_path / "a")
+    assert first.read_bytes() == draw_masks([one[1]], tmp_path / "b")[0].read_bytes()
     two = [*one, with_masks(make_row("pb_edropout_standardized", 0), channels=4), make_row("none", 0)]
-    assert imread(draw_masks(two, tmp_path / "c.png")).shape[0] > 1.5 * imread(first).shape[0]
-
-
-def test_masks_refuse_nothing_to_draw_and_mixed_budgets(tmp_path):
-    with pytest.raises(UserError, match="artifact 'conv1/ema': none of the 1 rows has it"):
-        draw_masks([make_row("none", 0)], tmp_path / "a.png")
-    rows = [with_masks(make_row("pb_edropout", 0))]
-    rows += [with_masks(make_row("pb_edropout", 0, dataset="cifar10", budget="smoke"))]
-    with pytest.raises(UserError, match="these rows have quick, smoke"):
-        draw_masks(rows, tmp_path / "a.png")
+    assert imread(draw_masks(two, tmp_path / "c")[0]).shape[0] > 1.5 * imread(first).shape[0]
+    smoke = [*one, with_masks(make_row("pb_edropout", 0, dataset="cifar10", budget="smoke"))]
+    names = [path.name for path in draw_masks(smoke, tmp_path / "d")]
+    assert names == ["pb_edropout_masks_quick.png", "pb_edropout_masks_smoke.png"]
+    assert draw_masks([make_row("none", 0)], tmp_path / "e") == []
 
 
 def test_the_applied_mask_is_drawn_where_a_row_has_it():

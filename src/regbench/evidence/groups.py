@@ -10,7 +10,7 @@ from regbench.errors import UserError
 
 ABSENT = "(absent)"
 #: the settings in which a config holds the strength of its regularizer
-STRENGTH = ("regularizer.strength", "regularizer.method.strength")
+STRENGTH = ("regularizer.strength", "regularizer.method.strength", "regularizer.method.layer.p")
 
 
 @dataclass(frozen=True)

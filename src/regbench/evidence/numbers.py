@@ -1,4 +1,4 @@
-"""The papers' numbers as data: `results/paper/<paper>.yaml`, one entry for every printed number.
+"""The papers' numbers as data: `numbers.yaml` in a paper's folder, one entry for every printed number.
 
 A paper may also print whether one strength differs significantly from another: a grid of signs, an entry of `signs`.
 """
@@ -117,14 +117,14 @@ class PaperNumbers:
 
 
 def load_paper_numbers(path: str | Path) -> PaperNumbers:
-    """Read one `results/paper/*.yaml`; its key `signs` is optional.
+    """Read one file of numbers; its key `signs` is optional.
 
     Raises UserError for a missing file, a missing or unknown key, a value unlike its print, or a grid of signs that is
     repeated, has the wrong shape or holds an unknown symbol.
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"paper numbers {path}: no such file; they are kept in results/paper/*.yaml")
+        raise UserError(f"paper numbers {path}: no such file; each paper keeps its own in numbers.yaml")
     content = load_yaml(path)
     _check_keys(content, FILE_FIELDS, str(path), optional=("signs",))
     numbers = [_number(entry, f"{path}, number {i}") for i, entry in enumerate(content["numbers"], 1)]

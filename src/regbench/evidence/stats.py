@@ -23,7 +23,7 @@ QUADRATURE_NODES = 200
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Mean:
     """A mean over n values; `half_width` is that of the two-sided t-interval, None where there is none."""
 
     mean: float
@@ -64,7 +64,7 @@ class Comparison:
         return None if self.half_width is None else self.difference + self.half_width
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Mean:
     """Mean and t-interval of `values` (n,), in their own unit.
 
     No interval when n == 1 or when all values are equal. Raises UserError when `values` is empty or not
@@ -72,9 +72,9 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate
     """
     array = _finite(values, "values")
     if array.size < 2 or _no_spread(array, np.abs(array).max()):
-        return Estimate(float(array.mean()), None, array.size)
+        return Mean(float(array.mean()), None, array.size)
     error = float(array.std(ddof=1)) / math.sqrt(array.size)
-    return Estimate(float(array.mean()), _quantile(confidence, array.size - 1) * error, array.size)
+    return Mean(float(array.mean()), _quantile(confidence, array.size - 1) * error, array.size)
 
 
 def paired_test(

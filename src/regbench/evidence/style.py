@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from regbench.evidence.stats import Estimate
+from regbench.evidence.stats import Mean
 
 DPI = 150
 MARKED = 30  # a line of more points has no markers
@@ -28,7 +28,7 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def draw_mean(axes: Axes, x: Sequence[float], estimates: Sequence[Estimate], style: LineStyle, label: str) -> None:
+def draw_mean(axes: Axes, x: Sequence[float], estimates: Sequence[Mean], style: LineStyle, label: str) -> None:
     """A line through the means, and a band of their intervals; nothing where a mean has none, as of one training."""
     axes.plot(
         x,

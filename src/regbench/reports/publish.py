@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from regbench.errors import UserError
+from regbench.evidence.documents import load_all_pages
 from regbench.evidence.numbers import load_paper_numbers
-from regbench.evidence.settings import BUDGETS, budgets_of, without_trials
-from regbench.evidence.tables import to_markdown
+from regbench.evidence.publish import publish_page, write_readme
+from regbench.evidence.settings import budgets_of, without_trials
 from regbench.paths import ROOT
 from regbench.reports.entropy import autoencoder_findings
 from regbench.reports.entropy.autoencoder_curves import draw_autoencoders
@@ -29,61 +30,9 @@ from regbench.reports.gan.samples import draw_gan_samples, has_samples
 from regbench.reports.gan.sections import Section, gan_sections
 from regbench.reports.gan.summary import summary as gan_summary
 from regbench.reports.gan.table1 import write_gan_table1
-from regbench.reports.handout.curves import draw_handout
-from regbench.reports.handout.methods import handout_sections
-from regbench.reports.handout.summary import summary as handout_summary
-from regbench.reports.handout.table import write_handout
-from regbench.reports.linearity.curves import draw_linearity
-from regbench.reports.linearity.lines import linearity_sections, swept_with_rows
-from regbench.reports.linearity.polynomial_curves import draw_polynomials
-from regbench.reports.linearity.summary import summary as linearity_summary
-from regbench.reports.linearity.table import write_linearity
-from regbench.reports.pb_edropout.curves import draw_curves
-from regbench.reports.pb_edropout.masks import draw_masks
-from regbench.reports.pb_edropout.sensitivity import build_sensitivity
-from regbench.reports.pb_edropout.table1 import build_sections, write_table1
-from regbench.reports.sections import Section as BudgetSection
 from regbench.reports.store import Store
-from regbench.reports.summary import summary, write_summary
 
 PAPER = ROOT / "results" / "paper"
-README = ROOT / "README.md"
-SILENT_DEFAULTS = {"beta": 0.1, "c": 1.0, "noise_std": 0.01, "eps": 0.001, "variant": "printed"}
-
-
-def publish_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
-    """PB-EDropout's Table 1, the README's summary of it; per budget, its Figure 1 and the averaged masks of conv1."""
-    numbers = load_paper_numbers(PAPER / "pb_edropout.yaml")
-    written = write_table1(rows, numbers, results / "tables")
-    written.append(write_readme("results", summary(build_sections(rows, numbers)), results))
-    if not pictures:
-        return written
-    for budget in sorted({row["budget"] for row in rows if row["status"] == "done"}):
-        of_budget = [row for row in rows if row["budget"] == budget]
-        written.append(draw_curves(of_budget, results / "figures" / f"pb_edropout_figure1_{budget}.png", budget))
-        if any(row["artifacts"] for row in of_budget):
-            written.append(draw_masks(of_budget, results / "figures" / f"pb_edropout_masks_{budget}.png"))
-    return written
-
-
-def write_readme(name: str, block: str, results: Path) -> Path:
-    """The README with one of its blocks of results; a copy beside the tables where they are not this repository's."""
-    target = README if results.resolve() == README.parent / "results" else results / "tables" / "README.md"
-    return write_summary(name, block, target if target.exists() else README, target)
-
-
-def publish_sensitivity(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
-    """Table 1 of PB-EDropout under other values of its silent settings."""
-    sections = []
-    for budget in BUDGETS:
-        of_budget = [row for row in rows if row["budget"] == budget]
-        for dataset in sorted({row["config"]["dataset"]["name"] for row in of_budget}):
-            chosen = [row for row in of_budget if row["config"]["dataset"]["name"] == dataset]
-            sections.append(to_markdown(build_sensitivity(chosen, SILENT_DEFAULTS)))
-    path = results / "tables" / "sensitivity.md"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("# PB-EDropout: the settings that the paper does not give\n\n" + "\n".join(sections))
-    return [path]
 
 
 def publish_entropy_figures(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
@@ -148,43 +97,19 @@ def _gan_pictures(section: Section, folder: Path) -> list[Path]:
     return [draw(section, folder / f"gan_{kind}_{name}") for kind, draw in drawn.items()]
 
 
-def publish_linearity(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
-    """The linearity essay: Z by strength, its trends, the README's lines; per dataset and budget a picture."""
-    sections = linearity_sections(rows)
-    written = write_linearity(rows, results / "tables")
-    written.append(write_readme("linearity results", linearity_summary(sections), results))
-    if not pictures:
-        return written
-    written.append(draw_polynomials(results / "figures" / "linearity_polynomials.png"))
-    drawable = [section for section in sections if swept_with_rows(section)]
-    return written + [draw_linearity(each, _picture(results, "linearity", each)) for each in drawable]
-
-
-def publish_handout(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
-    """The handout on dropout and batch norm: its table, the README's lines; per dataset and budget a picture."""
-    sections = handout_sections(rows)
-    written = write_handout(rows, results / "tables")
-    written.append(write_readme("handout results", handout_summary(sections), results))
-    drawable = [each for each in sections if any(group.done for group in each.groups.values())] if pictures else []
-    return written + [draw_handout(each, _picture(results, "handout", each)) for each in drawable]
-
-
-def _picture(results: Path, name: str, section: BudgetSection) -> Path:
-    return results / "figures" / f"{name}_{section.dataset}_{section.budget}.png"
-
-
 #: experiment -> writes its tables (and pictures) from its rows
 PUBLISHERS: dict[str, Callable[[Sequence[dict], Path, bool], list[Path]]] = {
-    "table1": publish_table1,
-    "sensitivity": publish_sensitivity,
     "entropy-figures": publish_entropy_figures,
     "entropy-table1": publish_entropy_table1,
     "entropy-table2": publish_entropy_table2,
     "entropy-table3": publish_entropy_table3,
     "gan-table1": publish_gan_table1,
-    "linearity": publish_linearity,
-    "handout": publish_handout,
 }
+
+
+def experiments() -> list[str]:
+    """Every experiment that publishes, in the order of its documents."""
+    return [*load_all_pages(), *PUBLISHERS]
 
 
 def publishable(store: Store) -> list[dict]:
@@ -193,7 +118,7 @@ def publishable(store: Store) -> list[dict]:
     A training by hand counts where ADHOC=1 says so, or its row is packed; of budget smoke none counts beside others.
     """
     by_hand = os.environ.get("ADHOC", "") not in ("", "0")
-    return without_trials(store.rows(loose=None if by_hand else PUBLISHERS))
+    return without_trials(store.rows(loose=None if by_hand else experiments()))
 
 
 def publish(experiment: str, rows: Sequence[dict], results: Path, pictures: bool = True) -> list[Path]:
@@ -202,8 +127,10 @@ def publish(experiment: str, rows: Sequence[dict], results: Path, pictures: bool
     Raises:
         UserError: an experiment that publishes nothing, or one without rows.
     """
-    if experiment not in PUBLISHERS:
-        raise UserError(f"experiment={experiment} publishes nothing: allowed are {', '.join(PUBLISHERS)}")
+    if experiment not in experiments():
+        raise UserError(f"experiment={experiment} publishes nothing: allowed are {', '.join(experiments())}")
     if not rows:
         raise UserError(f"experiment={experiment} has no rows yet: run `make reproduce-{experiment}` first")
+    if experiment in load_all_pages():
+        return publish_page(*load_all_pages()[experiment], rows, results, pictures)[1]
     return PUBLISHERS[experiment](rows, results, pictures)

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from regbench.evidence.groups import Group
+from regbench.evidence.metrics import Metric
 from regbench.evidence.numbers import PaperNumbers
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import amount
 from regbench.reports.claims.claims import NAMES, Case, Claim, Ledger, Method
 from regbench.reports.claims.paper_effects import TIMES, PaperEffect, paper_effect
-from regbench.reports.claims.readings import READINGS, Reading
+from regbench.reports.claims.readings import is_bound, readings
 from regbench.reports.claims.rows import Evidence, check_pair
 from regbench.reports.claims.tests import Measured, Outcome
 
@@ -75,31 +76,31 @@ def _lacking(claim: Claim, case: Case, groups: list[Group | None]) -> str:
 def _measure(claim: Claim, case: Case, groups: list[Group], papers: Mapping[str, PaperNumbers]) -> Measured:
     answer, label = claim.answer, case_label(claim, case)
     check_pair(groups, [{**dict(case.settings), **m.where} for m in (case.method, case.reference)], f"claim {claim.id}")
-    reading = READINGS[answer["metric"]]
-    reading = reading.against(groups[1]) if reading.against else reading
+    reading = readings()[answer["metric"]]
+    reading = reading.against(reading, groups[1:]) if reading.against else reading
     ours, theirs = (
         group.per_seed(lambda row, method=method: reading.read(row, answer["protocol"], mode_of(claim, method)))
         for group, method in zip(groups, (case.method, case.reference), strict=True)
     )
-    printed = paper_effect(claim, case, reading.difference, papers)
+    printed = paper_effect(claim, case, reading.unit_of_differences, papers)
     test = _test(claim, ours, theirs, _claimed(printed, theirs, answer["direction"]))
     bounds = tuple(_any_bound(claim, reading, group) for group in groups)
     sides = _sides(claim, ours, theirs)
     return Measured(
         label,
-        reading.difference,
+        reading.unit_of_differences,
         verdicts.bounded(test, *bounds),
         sides,
         tuple(row for group in groups for row in group.done),
         reading.unit,
         bounds,
-        printed.text(test.claimed, reading.difference) if printed else "",
-        printed.source(test.claimed, reading.difference) if printed else "",
+        printed.text(test.claimed, reading.unit_of_differences) if printed else "",
+        printed.source(test.claimed, reading.unit_of_differences) if printed else "",
         saturated=_saturated(reading, sides[1], answer["direction"]),
     )
 
 
-def _saturated(reading: Reading, theirs: Sequence[float], direction: str) -> str:
+def _saturated(reading: Metric, theirs: Sequence[float], direction: str) -> str:
     """Whether the reference is so near to the least value that less than one step can be gained."""
     if reading.least is None or direction != "less" or fmean(theirs) - reading.least >= 1:
         return ""
@@ -142,11 +143,11 @@ def _claimed(printed: PaperEffect | None, theirs: Mapping[int, float], direction
     return (factor - 1) * fmean(theirs.values())
 
 
-def _any_bound(claim: Claim, reading: Reading, group: Group) -> bool:
-    return any(reading.is_bound(row, claim.answer["protocol"]) for row in group.done)
+def _any_bound(claim: Claim, reading: Metric, group: Group) -> bool:
+    return any(is_bound(reading, row, claim.answer["protocol"]) for row in group.done)
 
 
 def _selection_gap(claim: Claim, row: dict, method: Method) -> float:
     """What choosing the epoch on the test split adds to the accuracy of a training, in pp."""
-    mode, reading = mode_of(claim, method), READINGS["accuracy"]
+    mode, reading = mode_of(claim, method), readings()["accuracy"]
     return reading.read(row, "paper", mode) - reading.read(row, "held-out", mode)

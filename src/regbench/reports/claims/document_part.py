@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.pages import upper_first
 from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.tables import EN_DASH
 from regbench.reports.claims import verdicts
@@ -14,8 +15,8 @@ from regbench.reports.claims.controls import control_text
 from regbench.reports.claims.families import counted
 from regbench.reports.claims.ledger import chance_text
 from regbench.reports.claims.markup import anchor, link, plain, rows_link, sentence, table_line, table_link
-from regbench.reports.claims.readings import READINGS
-from regbench.reports.claims.trends import METRICS, TREND_KINDS
+from regbench.reports.claims.readings import readings
+from regbench.reports.claims.trends import swept_line
 
 COLUMNS = ("Document", "Claim", "The paper says", "We found", "n, budget, device", "Verdict")
 UNANSWERED_COLUMNS = ("Claim", "The paper says", "Verdict", "Why", "Needed")
@@ -125,7 +126,8 @@ def _how(claim: Claim) -> str:
         paired = "paired by seed" if answer.get("paired", True) else "Welch's test"
         epoch = answer["protocol"]
         epoch = f"protocol {epoch}" if epoch in PROTOCOLS else epoch
-        return f"{READINGS[answer['metric']].words}, {epoch}, {paired}; "
+        return f"{readings()[answer['metric']].words}, {epoch}, {paired}; "
     if claim.kind == "trend":
-        return f"{METRICS[answer['metric']].column} by {TREND_KINDS[answer['regularizer']].title}, last epoch; "
+        metric, line = readings()[answer["metric"]], swept_line(answer["regularizer"])
+        return f"{upper_first(metric.words)} by {line.title}, last epoch; "
     return ""

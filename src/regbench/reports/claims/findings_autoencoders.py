@@ -9,7 +9,7 @@ from regbench.evidence.records import p_text
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, amount, both_ways, eps_text, listed, not_run, runs_text
 from regbench.reports.claims.finding import Context
-from regbench.reports.claims.readings import READINGS
+from regbench.reports.claims.readings import is_bound, readings
 from regbench.reports.methods import DATASETS
 
 HALF = 0.5
@@ -51,7 +51,7 @@ def stops_by(
     context: Context, dataset: str, widths: Sequence[int], regularizer: Mapping, printed: Mapping[str, str]
 ) -> Answer:
     """Does early stopping end the trainings by the printed epoch?"""
-    evidence, reading = context.evidence, READINGS["stop_epoch"]
+    evidence, reading = context.evidence, readings()["epochs"]
     cell = context.paper.find(printed["table"], printed["row"], printed["column"])
     for budget in evidence.budgets(EXPERIMENT):
         tests, parts, rows = [], [], []
@@ -61,7 +61,7 @@ def stops_by(
             if group is None or group.failed:
                 continue
             stops = group.per_seed(lambda row: reading.read(row, "paper", "full"))
-            capped = any(reading.is_bound(row, "paper") for row in group.done)
+            capped = any(is_bound(reading, row, "paper") for row in group.done)
             tests.append(verdicts.bounded(verdicts.one_sample(stops, cell.value, "less"), capped, False))
             parts.append(f"width {width} {'> ' * capped}{amount(fmean(stops.values()), reading.unit)}")
             rows += group.done

@@ -9,7 +9,7 @@ from regbench.evidence.records import p_text
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, amount, not_run, runs_text
 from regbench.reports.claims.finding import Context
-from regbench.reports.claims.readings import READINGS
+from regbench.reports.claims.readings import readings
 from regbench.reports.methods import DATASETS
 
 EXPERIMENT = "table1"
@@ -17,7 +17,7 @@ EXPERIMENT = "table1"
 
 def patches_ranked_by_noise(context: Context, datasets: Sequence[str], regularizer: Mapping[str, object]) -> Answer:
     """The share of patches whose Gibbs probability is exactly 0, against the claim that energy ranks them."""
-    reading, evidence = READINGS["zero_probability"], context.evidence
+    reading, evidence = readings()["zero_probability"], context.evidence
     for budget in evidence.budgets(EXPERIMENT):
         found = {
             name: group
@@ -44,7 +44,7 @@ def patches_ranked_by_noise(context: Context, datasets: Sequence[str], regulariz
 
 def masks_counted(context: Context, table: str, row: str, cells: Mapping[str, str], regularizer: Mapping) -> Answer:
     """Is the share of patches masked in our trainings the printed one?"""
-    reading, evidence, parts, good, used = READINGS["masked_share"], context.evidence, [], True, []
+    reading, evidence, parts, good, used = readings()["masked"], context.evidence, [], True, []
     budget = next(iter(evidence.budgets(EXPERIMENT)), None)
     for dataset, column in cells.items() if budget else ():
         rows = evidence.select(EXPERIMENT, {"dataset.name": dataset, "budget": budget, **regularizer})

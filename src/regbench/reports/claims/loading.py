@@ -14,8 +14,8 @@ from regbench.reports.claims.checks import CHANCES, CHECKS
 from regbench.reports.claims.claims import Claim, Document, Ledger, Method
 from regbench.reports.claims.findings import FINDINGS
 from regbench.reports.claims.paper_effects import paper_effect
-from regbench.reports.claims.readings import READINGS
-from regbench.reports.claims.trends import METRICS, TREND_KINDS
+from regbench.reports.claims.readings import readings
+from regbench.reports.claims.trends import swept_lines
 
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # kind -> needed keys, optional keys
     "comparison": (
@@ -130,21 +130,21 @@ def _check_comparison(claim: Claim, ledger: Ledger, papers: Mapping[str, PaperNu
     for key in ("methods", "references"):
         for name in answer[key]:
             _allowed(key, name, ledger.methods, where)
-    _allowed("metric", answer["metric"], READINGS, where)
-    _allowed("protocol", answer["protocol"], READINGS[answer["metric"]].protocols, where)
+    _allowed("metric", answer["metric"], readings(), where)
+    _allowed("protocol", answer["protocol"], readings()[answer["metric"]].protocols, where)
     _allowed("direction", answer["direction"], verdicts.DIRECTIONS, where)
     if ("margin" in answer) != (answer["direction"] == verdicts.NONE):
         raise UserError(f"{where}: margin is needed with direction none, and only there")
     if claim.effect:
         _check_keys(claim.effect, ("table", "column"), EFFECT_KEYS, f"{where}, effect")
         for case in ledger.cases(claim):
-            paper_effect(claim, case, READINGS[answer["metric"]].difference, papers)
+            paper_effect(claim, case, readings()[answer["metric"]].unit_of_differences, papers)
 
 
 def _check_trend(claim: Claim, ledger: Ledger, papers: Mapping[str, PaperNumbers], where: str) -> None:
     _check_rows(claim, where)
-    _allowed("regularizer", claim.answer["regularizer"], TREND_KINDS, where)
-    _allowed("metric", claim.answer["metric"], METRICS, where)
+    _allowed("regularizer", claim.answer["regularizer"], swept_lines(), where)
+    _allowed("metric", claim.answer["metric"], readings(), where)
     _allowed("direction", claim.answer["direction"], verdicts.OPPOSITE, where)
 
 

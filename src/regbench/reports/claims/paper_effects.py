@@ -68,9 +68,7 @@ def paper_effect(claim: Claim, case: Case, unit: str, papers: Mapping[str, Paper
 
 def _number(claim: Claim, table: str, row: str | None, column: str, papers: Mapping[str, PaperNumbers]) -> PaperNumber:
     if claim.document not in papers:
-        raise UserError(
-            f"claim {claim.id}: results/paper/{claim.document}.yaml is missing: its effect is looked up there"
-        )
+        raise UserError(f"claim {claim.id}: paper {claim.document!r} has no numbers: its effect is looked up there")
     found = papers[claim.document].find(table, row, column) if row else None
     if found is None:
         raise UserError(f"claim {claim.id}: the paper has no number at table={table!r}, row={row!r}, column={column!r}")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from regbench.evidence.documents import load_documents
 from regbench.evidence.numbers import PaperNumbers, load_paper_numbers
 from regbench.evidence.settings import devices
 from regbench.evidence.tables import EN_DASH
@@ -33,8 +34,14 @@ def load_papers(folder: Path) -> dict[str, PaperNumbers]:
 
 def load_claims(folder: Path) -> tuple[Ledger, dict[str, PaperNumbers]]:
     """The ledger and the papers' numbers of a results folder."""
-    papers = load_papers(folder / "paper")
+    papers = all_papers(folder)
     return load_ledger(folder / "claims.yaml", papers), papers
+
+
+def all_papers(folder: Path) -> dict[str, PaperNumbers]:
+    """The numbers of every paper: those that are folders, and those whose numbers a results folder keeps."""
+    found = {name: document.numbers for name, document in load_documents().items() if len(document.numbers)}
+    return load_papers(folder / "paper") | found
 
 
 def write_report(

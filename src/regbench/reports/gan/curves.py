@@ -155,7 +155,7 @@ def _mean_trace(row: dict, names: Sequence[str]) -> dict[int, float]:
     return {step: sum(each[step] for each in traces) / len(traces) for step in traces[0]}
 
 
-def _over_seeds(group: Group, read: Callable[[dict], dict[int, float]]) -> dict[int, stats.Estimate]:
+def _over_seeds(group: Group, read: Callable[[dict], dict[int, float]]) -> dict[int, stats.Mean]:
     """At each place the mean over the group's trainings."""
     values: dict[int, list[float]] = {}
     for row in group.done:
@@ -164,7 +164,7 @@ def _over_seeds(group: Group, read: Callable[[dict], dict[int, float]]) -> dict[
     return {place: stats.mean_interval(values[place]) for place in sorted(values)}
 
 
-def _draw(axes: Axes, points: dict[int, stats.Estimate], variant: Variant, section: Section) -> None:
+def _draw(axes: Axes, points: dict[int, stats.Mean], variant: Variant, section: Section) -> None:
     draw_mean(axes, list(points), list(points.values()), look(variant, section), variant.label)
 
 

@@ -1,0 +1,186 @@
+"""Figures of a page: curves over epochs, means over a setting. They draw estimates and recompute no test."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from regbench.evidence import stats
+from regbench.evidence.groups import Group
+from regbench.evidence.pages import Built
+from regbench.evidence.sections import Section
+from regbench.evidence.spec import FigureSpec, Line, Panel, filled, short
+from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
+
+BELOW = 10.0  # on a log axis 0 stands this factor below the smallest value
+WIDE = 20.0  # a sweep whose ends are this factor apart has a log axis
+# Okabe and Ito's colours; dash and marker also tell lines apart in grey.
+CYCLE = (
+    LineStyle("#000000", "-", "o"),
+    LineStyle("#E69F00", "-", "s"),
+    LineStyle("#0072B2", "-", "v"),
+    LineStyle("#D55E00", "--", "D"),
+    LineStyle("#009E73", "--", "^"),
+    LineStyle("#CC79A7", "--", "P"),
+)
+
+
+def draw_figures(built: Built, folder: Path) -> list[Path]:
+    """All figures of a page that have something to draw."""
+    written = []
+    for spec in built.page.figures:
+        for sections in _parts(built, spec):
+            if any(group.done for section in sections for group in section.groups.values()):
+                first = sections[0]
+                name = filled(spec.file, {"dataset": first.dataset, "budget": first.budget})
+                written.append(save(DRAWN[spec.kind](sections, spec), folder / f"{name}.png"))
+    return written
+
+
+def _parts(built: Built, spec: FigureSpec) -> list[list[Section]]:
+    """The sections of each file."""
+    if spec.each != "budget":
+        return [[section] for section in built.sections]
+    return [[s for s in built.sections if s.budget == budget] for budget in built.estimates]
+
+
+def look(section: Section, line: Line, place: int) -> LineStyle:
+    """The page's look of a line, else one of the cycle."""
+    own = section.page.looks.get(line.name)
+    return LineStyle(*own) if own else CYCLE[place % len(CYCLE)]
+
+
+def curve_values(group: Group, curve: str, mode: str) -> dict[int, list[float]]:
+    """By epoch a value of the group's trainings, `split.metric`: an accuracy in percent, train without a mode."""
+    split, name = curve.split(".")
+    found: dict[int, list[float]] = {}
+    for row in group.done:
+        for entry in row["epochs"]:
+            value = (entry[split] if split == "train" else entry[split][mode])[name]
+            found.setdefault(entry["epoch"], []).append(100 * value if name in ("accuracy", "iou") else value)
+    return dict(sorted(found.items()))
+
+
+def _draw_epochs(sections: Sequence[Section], spec: FigureSpec) -> Figure:
+    """A row of panels a section, a line for each of the panel's lines with finished trainings."""
+    across = len(spec.panels)
+    figure = new_figure(5.0 * across, 3.7 * len(sections) + 1.3)
+    body, foot = figure.subfigures(2, 1, height_ratios=[3.7 * len(sections), 1.0])
+    for section, part in zip(sections, body.subfigures(len(sections), 1, squeeze=False)[:, 0], strict=True):
+        part.suptitle(section.heading(spec.title), fontsize=10)
+        for axes, panel in zip(part.subplots(1, across, squeeze=False)[0], spec.panels, strict=True):
+            _draw_curves(axes, section, panel)
+    _legend(foot, figure, spec.note)
+    return figure
+
+
+def _draw_curves(axes: Axes, section: Section, panel: Panel) -> None:
+    for place, name in enumerate(panel.lines):
+        line = section.page.lines[name]
+        group = section.group(line)
+        if group and group.done:
+            values = curve_values(group, panel.curve, line.mode)
+            means = [stats.mean_interval(each) for each in values.values()]
+            draw_mean(axes, list(values), means, look(section, line, place), line.label)
+    if panel.level and section.metric(panel.metric).value is not None:
+        axes.axhline(section.metric(panel.metric).value, color="0.4", linestyle=":", linewidth=1.2)
+    axes.set(title=panel.title, xlabel="epoch", ylabel=panel.label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+
+
+def _legend(foot: SubFigure, figure: Figure, note: str) -> None:
+    found = {}
+    for axes in figure.axes:
+        found |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    foot.legend(found.values(), found.keys(), loc="upper center", ncols=3, frameon=False, fontsize=9)
+    foot.text(0.5, 0.02, wrapped(note, 110), ha="center", va="bottom", fontsize=8)
+
+
+def wrapped(note: str, width: int) -> str:
+    """A note in lines of about this many characters."""
+    return textwrap.fill(note, width)
+
+
+def _draw_setting(sections: Sequence[Section], spec: FigureSpec) -> Figure:
+    """A column for each swept line with rows, a row for each panel title; single trainings faint behind the means."""
+    (section,) = sections
+    names = list(dict.fromkeys(name for panel in spec.panels for name in panel.lines))
+    swept = [section.page.lines[name] for name in names if _has_rows(section, section.page.lines[name])]
+    titles = list(dict.fromkeys(panel.title for panel in spec.panels))
+    heights = [max(panel.height for panel in spec.panels if panel.title == title) for title in titles]
+    figure = new_figure(max(3.9 * len(swept), 8.0), 2.8 + 1.0 * sum(heights))
+    grid = figure.subplots(len(titles), max(len(swept), 1), squeeze=False, sharey="row", height_ratios=heights)
+    for column, line in zip(grid.T, swept, strict=False):
+        for place, panel in enumerate(panel for panel in spec.panels if line.name in panel.lines):
+            axes = column[titles.index(panel.title)]
+            many = sum(each.title == panel.title for each in spec.panels) > 1
+            _draw_points(axes, section, line, panel.metric, CYCLE[2 + place % 2] if many else CYCLE[0], panel.label)
+        column[0].set_title(line.title, fontsize=10)
+        column[-1].set_xlabel(line.title)
+    for axes, title in zip(grid[:, 0], titles, strict=True):
+        axes.set_ylabel(title)
+    if grid[0, 0].get_legend_handles_labels()[0]:
+        grid[0, 0].legend(frameon=False, fontsize=9)
+    figure.suptitle(section.heading(spec.title), fontsize=10)
+    figure.supxlabel(wrapped(spec.note, 130), fontsize=8)
+    return figure
+
+
+def _has_rows(section: Section, line: Line) -> bool:
+    return any(group.done for value, (_, group) in section.series(line).items() if value)
+
+
+def _draw_points(axes: Axes, section: Section, line: Line, name: str, style: LineStyle, label: str) -> None:
+    metric = section.metric(name)
+    groups = {value: group for value, (_, group) in section.series(line).items() if group.done}
+    values = {
+        value: list(group.per_seed(lambda row: metric.read(row, metric.default, line.mode)).values())
+        for value, group in groups.items()
+    }
+    x, log = places(list(values))
+    for value, found in values.items():
+        axes.plot([x[value]] * len(found), found, style.marker, color=style.color, alpha=0.25, markersize=3.5)
+    whole = [value for value in values if not groups[value].failed]  # a mean of survivors would flatter
+    zero, rest = [value for value in whole if not value], [value for value in whole if value]
+    for part in [zero, rest] if log and zero else [[*zero, *rest]]:
+        # no line from 0 to the first value of a log axis: how long it is says nothing
+        means = [stats.mean_interval(values[value]) for value in part]
+        named = label if label and (part is rest or not log or not zero) else "_nolegend_"
+        draw_mean(axes, [x[value] for value in part], means, style, named)
+    if log:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(list(x.values()), [short(value) for value in x])
+    axes.grid(alpha=0.3)
+
+
+def places(values: Sequence[float]) -> tuple[dict[float, float], bool]:
+    """Where each value stands on its axis and whether that is a log one, on which 0 stands left of all others."""
+    above = [value for value in values if value]
+    log = bool(above) and max(above) / min(above) >= WIDE
+    zero = min(above) / BELOW if log else 0.0
+    return {value: value or zero for value in values}, log
+
+
+def tiled(images: np.ndarray, columns: int, gap: tuple[int, int] = (1, 1), empty: float = np.nan) -> np.ndarray:
+    """(n, H, W, ...) as one picture of so many columns, with a gap of (rows, columns) above and left of each image."""
+    height, width = images.shape[1] + gap[0], images.shape[2] + gap[1]
+    lines = -(-len(images) // columns)
+    picture = np.full((lines * height, min(columns, len(images)) * width, *images.shape[3:]), empty)
+    for place, image in enumerate(images):
+        top, left = place // columns * height + gap[0], place % columns * width + gap[1]
+        picture[top : top + images.shape[1], left : left + images.shape[2]] = image
+    return picture
+
+
+DRAWN: Mapping[str, Callable[[Sequence[Section], FigureSpec], Figure]] = {
+    "epochs": _draw_epochs,
+    "setting": _draw_setting,
+}

@@ -1,0 +1,252 @@
+"""Lines below tables, by name. A paper's `extra.py` adds its own with the decorator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from regbench.errors import UserError
+from regbench.evidence import stats
+from regbench.evidence.cells import number
+from regbench.evidence.estimates import OTHERS, Estimate, Estimates
+from regbench.evidence.sections import Section
+from regbench.evidence.settings import image_count
+from regbench.evidence.spec import Line, TableSpec
+from regbench.evidence.tables import EN_DASH
+
+STANDARD_TRAIN_IMAGES = {"mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "celeba": 162_770}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table as its notes see it: `found` are its estimates by (place of the line, place of the column, source)."""
+
+    section: Section
+    estimates: Estimates
+    spec: TableSpec
+    lines: Sequence[Line]
+    found: Mapping[tuple[int, int, str], Estimate]
+
+    def column(self, **wanted: object) -> dict[str, Estimate]:
+        """The estimates of the first column with these fields, by label of the line."""
+        places = [
+            place
+            for place, column in enumerate(self.spec.columns)
+            if all(getattr(column, key) == value for key, value in wanted.items())
+        ]
+        return {
+            self.lines[row].label: each for (row, place, _), each in self.found.items() if places and place == places[0]
+        }
+
+
+Note = Callable[..., str | None]
+NOTES: dict[str, Note] = {}
+
+
+def note(function: Note) -> Note:
+    """Register a note under its function's name. Raises UserError for a name that another one has."""
+    known = NOTES.get(function.__name__)
+    if known is not None and known.__code__.co_filename != function.__code__.co_filename:
+        raise UserError(f"note {function.__name__!r} is registered twice")
+    NOTES[function.__name__] = function
+    return function
+
+
+def written(shown: Shown) -> tuple[str, ...]:
+    """The table's notes in its order, then how its p-values are corrected."""
+    texts = [_call(each, shown) for each in shown.spec.notes]
+    return tuple(text for text in (*texts, tests(shown)) if text)
+
+
+def parsed(entry: object) -> tuple[str, dict]:
+    """A note of a spec: a name, or {name: arguments}. Raises UserError for an unknown one."""
+    name, arguments = (entry, {}) if isinstance(entry, str) else next(iter(entry.items()))
+    if name not in NOTES:
+        raise UserError(f"note {name!r} is unknown: allowed are {', '.join(sorted(NOTES))}")
+    return name, arguments or {}
+
+
+def _call(entry: object, shown: Shown) -> str | None:
+    name, arguments = parsed(entry)
+    return NOTES[name](shown, **arguments)
+
+
+def tests(shown: Shown) -> str | None:
+    """Which p-values are corrected together."""
+    tested = [each for each in shown.found.values() if each.p is not None]
+    families = dict.fromkeys(each.family for each in tested if each.family != OTHERS)
+    others = sum(each.family == OTHERS for each in tested)
+    parts = []
+    if families:
+        named = ", ".join(f"*{name}* ({_counted(shown.estimates.counts[name], 'test')})" for name in families)
+        parts.append(f"in the claimed direction, Holm-corrected over a family of all data sets of this budget: {named}")
+    if others:
+        what = "all others" if families else "all"
+        parts.append(f"{what} two-sided, Holm-corrected over the {_counted(others, 'difference')} of this table")
+    return f"p: {'; '.join(parts)}." if parts else None
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+@note
+def images(shown: Shown) -> str:
+    """How many images trained and how many were held out, against the standard training split."""
+    section = shown.section
+    settings = section.rows[0]["config"]["dataset"]
+    held = image_count(settings.get("heldout_images"))
+    text = f"Trained on {image_count(settings.get('train_images'))} images, {held} held out"
+    standard = STANDARD_TRAIN_IMAGES.get(section.dataset)
+    if standard is None:
+        return f"{text}; the paper has no numbers for {section.name}."
+    return f"{text}; the standard training split has {standard:,} and the paper mentions no images held out."
+
+
+@note
+def held_out(shown: Shown) -> str:
+    """How many images were held out."""
+    settings = shown.section.rows[0]["config"]["dataset"]
+    return f"Held out of the training data: {image_count(settings.get('heldout_images'))} images."
+
+
+@note
+def gap(shown: Shown, metric: str = "accuracy", unit: str = "pp", noun: str = "row") -> str:
+    """What choosing the epoch on the test split adds, over the lines of the table."""
+    sides = [shown.column(metric=metric, protocol=protocol, minus="") for protocol in ("paper", "held-out")]
+    gaps = [sides[0][label].mean - each.mean for label, each in sides[1].items() if each.done and label in sides[0]]
+    if not gaps:
+        return f"Selection gap: {EN_DASH} (no {noun} has a mean)."
+    return (
+        f"Selection gap ({metric} by protocol paper minus {metric} by protocol held-out): "
+        f"{number(fmean(gaps), unit, signed=True)} {unit}, mean over {_counted(len(gaps), noun)}."
+    )
+
+
+@note
+def power(shown: Shown, minus: str, metric: str = "accuracy", reference: str = "the baseline", mode: str = "") -> str:
+    """What the differences to the reference could have shown, alone and at the first step of their correction."""
+    wanted = {"minus": minus, "metric": metric} | ({"mode": mode} if mode else {})
+    parts = []
+    for label, each in shown.column(**wanted).items():
+        if each.p is not None and each.comparison.standard_error is not None:
+            alone, first = (smallest(each, alpha) for alpha in (0.05, 0.05 / family_size(shown, each)))
+            parts.append(f"{label} {number(alone, each.unit)} ({number(first, each.unit)})")
+    if not parts:
+        return f"Smallest difference to {reference} that these runs could have shown: {EN_DASH} (no test)."
+    return (
+        f"Smallest difference to {reference} that these runs could have shown at 80 % power, in {each.unit}, at 0.05 "
+        f"uncorrected, if the spread seen is the true one (in brackets: at Holm's first step): {', '.join(parts)}."
+    )
+
+
+@note
+def power_range(shown: Shown, minus: str, metric: str, reference: str, what: str) -> str | None:
+    """The same as one range over the lines, at the first step of the correction."""
+    found = [each for each in shown.column(minus=minus, metric=metric).values() if each.p is not None]
+    sizes = [smallest(each, 0.05 / family_size(shown, each)) for each in found if each.comparison.standard_error]
+    if not sizes:
+        return None
+    bounds = " to ".join(number(bound(sizes), found[0].unit) for bound in (min, max))
+    return (
+        f"Smallest difference of {what} to {reference} that these runs could have shown at 80 % power, at Holm's first "
+        f"step of {_counted(family_size(shown, found[0]), 'test')}, by line: {bounds}."
+    )
+
+
+def smallest(estimate: Estimate, alpha: float = 0.05) -> float | None:
+    """The smallest true difference that this test would have found with 80 % power at this level."""
+    alternative = estimate.direction or "two-sided"
+    return stats.smallest_effect(estimate.comparison, alpha=alpha, alternative=alternative)
+
+
+def family_size(shown: Shown, estimate: Estimate) -> int:
+    """How many tests share the estimate's correction."""
+    if estimate.family != OTHERS:
+        return shown.estimates.counts[estimate.family]
+    return sum(each.family == OTHERS and each.p is not None for each in shown.found.values())
+
+
+@note
+def setting(shown: Shown, key: str, text: str) -> str | None:
+    """A setting that all rows share, in a sentence: {value} is filled in; nothing where the rows do not have it."""
+    value: object = shown.section.rows[0]["config"]
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if value is None:
+        return None
+    return text.replace("{value}", f"{value:,}" if isinstance(value, int) else str(value))
+
+
+@note
+def layers(shown: Shown) -> str | None:
+    """Which layers stand where, read from the rows' settings."""
+    parts = []
+    for line in shown.section.page.lines.values():
+        group = next((g for each in shown.section.expanded(line) if (g := shown.section.group(each))), None)
+        found = _layers(next(iter([*group.done, *group.failed]))["config"]["regularizer"]["method"]) if group else []
+        if found:
+            parts.append(f"{line.title}: {', then '.join(found)}")
+    return f"Layers. {'; '.join(parts)}." if parts else None
+
+
+def _layers(method: dict) -> list[str]:
+    """Of a regularizer's settings: `Dropout (p 0.5) at conv5`, one entry a part."""
+    if "parts" in method:
+        return [text for part in method["parts"] for text in _layers(part)]
+    layer = method.get("layer")
+    if not layer:
+        return []
+    settings = ", ".join(
+        f"{key} {value:g}" for key, value in layer.items() if isinstance(value, int | float) and key[0] != "_"
+    )
+    name = layer["_target_"].rsplit(".", 1)[-1]
+    return [f"{name}{f' ({settings})' if settings else ''} at {sites(method)}"]
+
+
+@note
+def placement(shown: Shown, line: str) -> str | None:
+    """Where the layers of a line's regularizer stand."""
+    own = shown.section.page.lines[line]
+    group = next((g for each in shown.section.expanded(own) if (g := shown.section.group(each))), None)
+    if group is None:
+        return None
+    method = next(iter([*group.done, *group.failed]))["config"]["regularizer"]["method"]
+    label = own.short or own.label
+    return f"{label} stands at {sites(method)}." if "placement" in method else None
+
+
+def sites(method: Mapping) -> str:
+    """The sites of a regularizer in words."""
+    where = method["placement"] if isinstance(method["placement"], str) else ", ".join(method["placement"])
+    return {"all": "all sites", "last": "the last site"}.get(where, where)
+
+
+@note
+def defaults(shown: Shown, line: str) -> str:
+    """The settings of which a line's changes are changes."""
+    settings = shown.section.page.lines[line].changes
+    texts = (
+        f"{key.rsplit('.', 1)[-1]}={value:g}" if isinstance(value, float) else f"{key.rsplit('.', 1)[-1]}={value}"
+        for key, value in settings.items()
+    )
+    return f"Default: {', '.join(texts)}."
+
+
+@note
+def words(shown: Shown, text: str) -> str:
+    """A sentence as it stands."""
+    return text
+
+
+def code(rows: Sequence[dict]) -> str:
+    """Which code trained the rows: how many of each version, and how many from a tree with uncommitted changes."""
+    counted = Counter(str(row["provenance"].get("code", "not recorded")) for row in rows)
+    versions = ", ".join(f"{version} ({count} rows)" for version, count in sorted(counted.items()))
+    dirty = sum(bool(row["provenance"].get("dirty")) for row in rows)
+    text = f"Code versions: {versions}."
+    if len(counted) > 1:
+        text += " Rows of several versions share these tables; `make stale` lists those that are not of today's code."
+    return text + (f" Trained with uncommitted changes in the tree: {dirty} of {len(rows)} rows." if dirty else "")

@@ -1,0 +1,206 @@
+"""The rows of one budget and data set by line of a page: what may stand beside each other and what may not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from regbench.errors import UserError
+from regbench.evidence.groups import STRENGTH, Group, check_same, check_same_data, flatten, make_group
+from regbench.evidence.metrics import METRICS, Metric
+from regbench.evidence.numbers import PaperNumbers
+from regbench.evidence.settings import budgets_of, not_drawn, title_settings
+from regbench.evidence.spec import Line, Page, TableSpec, filled
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """All trainings of one data set and budget of a page; `groups` by the key of their line."""
+
+    page: Page
+    dataset: str
+    budget: str
+    rows: tuple[dict, ...]
+    groups: Mapping[tuple, Group]
+    numbers: PaperNumbers | None = None
+    _metrics: dict[str, Metric] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.page.datasets[self.dataset]
+
+    @property
+    def most(self) -> int:
+        """The number of finished trainings of the best-covered line."""
+        return max(len(group.done) for group in self.groups.values())
+
+    def group(self, line: Line) -> Group | None:
+        """The trainings of a line; None: not run."""
+        return self.groups.get(line.key)
+
+    def metric(self, name: str) -> Metric:
+        """A metric by name; one that counts to a level has that of this section's references."""
+        if name not in self._metrics:
+            own = METRICS[name]
+            names = self.page.references or tuple(self.page.lines)[:1]
+            groups = [group for each in names if (group := self.group(self.page.lines[each]))]
+            self._metrics[name] = own.against(own, groups) if own.against else own
+        return self._metrics[name]
+
+    def expanded(self, line: Line, at: Mapping[str, list] | None = None) -> list[Line]:
+        """The line for every value of its sweep or every change; one that says so where none was run.
+
+        `at` keeps some values of swept settings only.
+        """
+        if line.changes:
+            found = sorted({key[1:] for key in self.groups if key[0] == line.source}, key=lambda c: _order(c, line))
+            return [line.changed(each) for each in dict.fromkeys([(), *found])]
+        if not line.sweep:
+            return [line] if not line.optional or line.key in self.groups else []
+        found = [key[1:] for key in self.groups if key[0] == line.source]
+        if line.values:
+            found += list(product(*[[plain(each) for each in line.values[key]] for key in line.sweep]))
+        wanted = {key: [plain(each) for each in values] for key, values in (at or {}).items()}
+        kept = [
+            each
+            for each in dict.fromkeys(found)
+            if all(each[line.sweep.index(key)] in values for key, values in wanted.items() if key in line.sweep)
+        ]
+        lines = [line.swept(each) for each in sorted(kept, key=lambda values: _rank(values, line))]
+        return lines or ([] if line.optional else [line.empty])
+
+    def lines(self, spec: TableSpec) -> list[Line]:
+        """The lines of a table, every value of a sweep a line."""
+        names = [name for name in spec.lines or self.page.lines if name not in spec.skip]
+        return [line for name in names for line in self.expanded(self.page.lines[name])]
+
+    def partner(self, line: Line, name: str) -> Line:
+        """The line of that name at the values that both sweep."""
+        other = self.page.lines[name]
+        known = dict(zip(line.sweep, line.at, strict=False))
+        return other.swept(tuple(known.get(key) for key in other.sweep)) if other.sweep else other
+
+    def series(self, line: Line) -> dict[float, tuple[str, Group]]:
+        """(label, trainings) by rising value of the line's sweep; its base is the one at 0."""
+        found = {each.at[-1]: (each.label, group) for each in self.expanded(line) if (group := self.group(each))}
+        if line.base and found:
+            base = self.page.lines[line.base]
+            found |= {0.0: (base.label, group)} if (group := self.group(base)) else {}
+        return dict(sorted(found.items()))
+
+    def title(self, what: str) -> str:
+        """What the numbers depend on, behind the name of the table or picture."""
+        settings = title_settings(self.rows, self.groups.values(), self.page.capped)
+        more = f", {filled(self.page.titled, self._words())}" if self.page.titled else ""
+        return f"{what.replace('{dataset}', self.name)}: {settings}{more}"
+
+    def heading(self, what: str) -> str:
+        """The title of a picture, with the members that it does not show."""
+        named = {line.key: line.label for each in self.page.lines.values() for line in self.expanded(each)}
+        return self.title(what) + not_drawn((named[key], group) for key, group in self.groups.items())
+
+    def _words(self) -> dict[str, str]:
+        flat = flatten(self.rows[0]["config"])
+        return {
+            key: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in flat.items()
+        }
+
+
+def find_sections(page: Page, rows: Sequence[dict], numbers: PaperNumbers | None) -> list[Section]:
+    """One section for each budget, the fullest first, and data set of the page that has rows.
+
+    Raises UserError for a row of another data set or without a line, where rows of a section differ in what they must
+    share or were trained on different images, where rows along a sweep differ in more than what is swept, and rows of
+    one line in more than the seed.
+    """
+    for row in rows:
+        name = row["config"]["dataset"]["name"]
+        if name not in page.datasets:
+            raise UserError(f"row {row['id']}: dataset={name!r}: allowed are {', '.join(page.datasets)}")
+    chosen = sorted(rows, key=lambda row: str(row["id"]))
+    found = []
+    for budget, dataset in product(budgets_of(rows), page.datasets):
+        own = [row for row in chosen if (row["budget"], row["config"]["dataset"]["name"]) == (budget, dataset)]
+        if own:
+            found.append(_section(page, dataset, budget, own, numbers))
+    return found
+
+
+def plain(value: object) -> object:
+    """A setting's value as a key: lists as tuples."""
+    return tuple(map(plain, value)) if isinstance(value, list) else value
+
+
+def matches(line: Line, flat: Mapping[str, object]) -> bool:
+    """Whether a flattened config has the line's settings; {any: [...]} allows several values."""
+    return all(
+        flat.get(key) in value["any"] if isinstance(value, dict) else flat.get(key) == value
+        for key, value in line.where.items()
+    ) and all(key in flat for key in (*line.sweep, *line.changes))
+
+
+def _section(page: Page, dataset: str, budget: str, rows: list[dict], numbers: PaperNumbers | None) -> Section:
+    where = f"{page.what}, {dataset}"
+    check_same(rows, where, ignore=("seed", *page.free))
+    check_same_data(rows, where)
+    templates = [line for name, line in page.lines.items() if line.source == name]
+    members: dict[tuple, list[dict]] = {}
+    swept: dict[str, list[dict]] = {}
+    for row in rows:
+        flat = flatten(row["config"])
+        line = next((each for each in templates if matches(each, flat)), None)
+        if line is None:
+            raise UserError(f"row {row['id']}: it has no line in {page.what}: {_what(row, templates, flat)}")
+        members.setdefault((line.source, *_at(line, flat)), []).append(row)
+        swept.setdefault(line.source, []).append(row)
+    for name, own in swept.items():
+        line = page.lines[name]
+        if line.sweep or line.changes:
+            varying = [key for key, value in line.where.items() if isinstance(value, dict)]
+            varying += [*line.sweep, *line.changes, *line.varies]
+            varying += [each for each in STRENGTH if any(key in STRENGTH for key in line.sweep)]
+            check_same(own, f"{where}, {line.label}", ignore=("seed", *varying))
+    groups = {key: make_group(own, f"{where}, {', '.join(map(str, key))}") for key, own in members.items()}
+    return Section(page, dataset, budget, tuple(rows), groups, numbers)
+
+
+def _at(line: Line, flat: Mapping[str, object]) -> tuple:
+    if line.changes:
+        return tuple((key, plain(flat[key])) for key, usual in line.changes.items() if flat[key] != usual)
+    return tuple(plain(flat[key]) for key in line.sweep)
+
+
+def _what(row: dict, templates: Sequence[Line], flat: Mapping[str, object]) -> str:
+    """In which settings a row is like no line, and what they may be."""
+    keys = list(dict.fromkeys(key for line in templates for key in line.where))
+    for key in keys:
+        known = [value for line in templates if key in line.where for value in _values(line.where[key])]
+        if flat.get(key) not in known:
+            texts = ", ".join(dict.fromkeys(map(str, known)))
+            return f"{key}={flat.get(key)!r}: allowed are {texts}"
+    return ", ".join(f"{key}={flat.get(key)!r}" for key in keys)
+
+
+def _values(value: object) -> list:
+    return list(value["any"]) if isinstance(value, dict) else [value]
+
+
+def _rank(values: tuple, line: Line) -> tuple:
+    """By the values that the line names, in their order, then all others as they rise."""
+    ranks = []
+    for key, value in zip(line.sweep, values, strict=True):
+        known = [plain(each) for each in line.values.get(key, ())]
+        ranks.append((known.index(value), 0) if value in known and not _number(value) else (len(known), value))
+    return tuple(ranks)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _order(changes: tuple, line: Line) -> tuple:
+    """Fewer changes first, then by setting in the line's order, numbers as they rise."""
+    keys = list(line.changes)
+    ranked = [(keys.index(key), isinstance(v, str), 0 if isinstance(v, str) else v) for key, v in changes]
+    return len(changes), ranked, [str(value) for _, value in changes]

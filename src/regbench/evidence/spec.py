@@ -1,0 +1,403 @@
+"""A paper's page as data: lines, families of tests, tables, figures. What nothing reads is refused in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from regbench.errors import UserError
+from regbench.evidence.numbers import load_yaml
+from regbench.evidence.protocols import HELD_OUT, PROTOCOLS
+
+DIRECTIONS = ("greater", "less", "two-sided")
+PRINTED = "the paper's number"  # a source of a table's rows beside the protocols
+KINDS = ("epochs", "setting")
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One line of tables and figures: the settings its trainings have, the mode that reads them, the paper's own label.
+
+    `sweep` names settings that make one line for each of their values, {value} or by their last word in labels;
+    `values` are shown whether they were run or not, `varies` are settings that go with the sweep. `changes` are
+    settings with their defaults: one line for each combination that differs from them. `base` is the line that stands
+    for strength 0 of the sweep. `lacks` are metrics or modes that say nothing here, `short` is the label where none of
+    a sweep was run, an `optional` line is shown only where it was run.
+    """
+
+    name: str
+    label: str
+    where: Mapping[str, object]
+    sweep: tuple[str, ...] = ()
+    values: Mapping[str, list] = field(default_factory=dict)
+    changes: Mapping[str, object] = field(default_factory=dict)
+    varies: tuple[str, ...] = ()
+    base: str = ""
+    short: str = ""
+    mode: str = "full"
+    paper: object = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
+    optional: bool = False
+    at: tuple = ()
+    source: str = ""
+
+    @property
+    def key(self) -> tuple:
+        """Of its trainings: two lines that differ in the mode share them."""
+        return (self.source, *self.at)
+
+    @property
+    def title(self) -> str:
+        """The label without the value of its sweep: `Dropout rate`."""
+        return self.label.replace(" {value}", "")
+
+    @property
+    def empty(self) -> Line:
+        """The line of a sweep of which nothing was run."""
+        return replace(self, label=self.short or self.title)
+
+    def swept(self, at: tuple) -> Line:
+        """The line at these values of the first of its swept settings."""
+        words = {key.rsplit(".", 1)[-1]: _word(value) for key, value in zip(self.sweep, at, strict=False)}
+        words |= {"value": _word(at[-1])} if at else {}
+        paper = self.paper.get(at[-1], "") if isinstance(self.paper, Mapping) and at else self.paper
+        names = {key: filled(text, words) for key, text in self.names.items()}
+        return replace(self, label=filled(self.label, words), names=names, paper=paper, at=at)
+
+    def changed(self, at: tuple) -> Line:
+        """The line of a combination of changes, ((setting, value), ...); none of them is the line itself."""
+        text = ", ".join(f"{key.rsplit('.', 1)[-1]}={_bare(value)}" for key, value in at)
+        return replace(self, label=text or self.label, at=at)
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """What a column prints: a label, n, a printed number, a metric, its difference to a line, its trend over a line.
+
+    `line` is read in the place of the row's own, `minus` is what is subtracted ("row": the row's own line). `test` is
+    the direction of what no family tests; without one that is not tested. `plain`: the mean alone, as of counts.
+    """
+
+    head: str
+    label: bool = False
+    name: str = ""
+    n: bool = False
+    paper: str = ""
+    metric: str = ""
+    protocol: str = ""
+    mode: str = ""
+    line: str = ""
+    minus: str = ""
+    over: str = ""
+    test: str = ""
+    plain: bool = False
+    counted: bool = False
+    bold: bool = False
+    page_test: bool = False
+    settings: bool = False
+    direction: bool = False
+    text: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Test:
+    """Comparisons of one kind: `lines` minus each of `minus`, or the trend over the sweep of `over`, by data set."""
+
+    metric: str
+    direction: str
+    lines: tuple[str, ...] = ()
+    minus: tuple[str, ...] = ()
+    over: tuple[str, ...] = ()
+    protocol: str = ""
+    datasets: tuple[str, ...] = ()
+    at: Mapping[str, list] = field(default_factory=dict)
+    said: str = ""
+
+    __test__ = False  # no test case, whatever pytest makes of the name
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Comparisons that share one Holm correction, over the data sets of one budget."""
+
+    name: str
+    title: str
+    tests: tuple[Test, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TableSpec:
+    """A table of every section: its lines, or the `tests` of a family, by columns; `sources` split each line."""
+
+    id: str
+    title: str
+    columns: tuple[Column, ...]
+    lines: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    notes: tuple = ()
+    sources: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """One panel of a figure: a metric or curve of lines."""
+
+    title: str
+    lines: tuple[str, ...] = ()
+    curve: str = ""
+    metric: str = ""
+    over: str = ""
+    label: str = ""
+    log: bool = False
+    level: bool = False
+    height: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class FigureSpec:
+    """A figure over `epochs` or a swept `setting`; a file a section, or one a budget with a row of panels a section."""
+
+    file: str
+    kind: str
+    title: str
+    panels: tuple[Panel, ...] = ()
+    note: str = ""
+    each: str = "section"
+
+
+@dataclass(frozen=True, eq=False)
+class Readme:
+    """A block of the README between its marks: a line a section, or with `lines` a line for each of them."""
+
+    block: str
+    columns: tuple[Column, ...]
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Page:
+    """Everything that is printed of one experiment.
+
+    `free` are the settings in which the rows of one section may differ, `references` the lines whose trainings set the
+    fixed levels that metrics count to, `titled` further settings of a title, `capped` says that early stopping may end
+    a training. `paper_table` is the paper's table whose numbers stand beside ours, `tables_after` and `pictures` are
+    what its `extra.py` registers, `looks` are colour, dash and marker of lines.
+    """
+
+    experiment: str
+    what: str
+    datasets: Mapping[str, str]
+    lines: Mapping[str, Line]
+    tables: tuple[TableSpec, ...]
+    folder: Path
+    guide: str = ""
+    free: tuple[str, ...] = ("regularizer",)
+    references: tuple[str, ...] = ()
+    families: Mapping[str, Family] = field(default_factory=dict)
+    figures: tuple[FigureSpec, ...] = ()
+    readme: tuple[Readme, ...] = ()
+    titled: str = ""
+    capped: bool = False
+    paper_table: str = "1"
+    tables_after: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+    looks: Mapping[str, list] = field(default_factory=dict)
+
+
+def short(number: float) -> str:
+    """A number as it is written by hand: 0, 0.1, 1e-7."""
+    text = f"{number:g}"
+    mantissa, e, exponent = text.partition("e")
+    return f"{mantissa}e{int(exponent)}" if e else text
+
+
+def filled(text: str, words: Mapping[str, object]) -> str:
+    """The text with {word} replaced; other braces stay."""
+    for word, value in words.items():
+        text = text.replace("{" + word + "}", str(value))
+    return text
+
+
+def _word(value: object) -> str:
+    if isinstance(value, float):
+        return short(value)
+    return str(list(value)) if isinstance(value, tuple) else str(value)
+
+
+def _bare(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def load_page(path: Path) -> Page:
+    """Read a `table.yaml`. Raises UserError for a missing file, and naming file, place, key and what is allowed."""
+    if not path.is_file():
+        raise UserError(f"page {path}: no such file")
+    content = load_yaml(path)
+    where = str(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{where}: {content!r} is not a mapping of keys")
+    if not isinstance(content.get("lines"), dict) or not content["lines"]:
+        raise UserError(f"{where}: lines is missing: a page names its lines")
+    lines = _sources({name: _line(name, entry, f"{where}, line {name}") for name, entry in content["lines"].items()})
+    families = {
+        name: _family(name, entry, f"{where}, family {name}") for name, entry in content.get("families", {}).items()
+    }
+    guide = path.parent / "guide.md"
+    page = made(
+        Page,
+        content,
+        where,
+        lines=lines,
+        families=families,
+        folder=path.parent,
+        guide=guide.read_text(encoding="utf-8") if guide.is_file() else "",
+        tables=tuple(_table(entry, f"{where}, table {i}") for i, entry in enumerate(content.get("tables", []), 1)),
+        figures=tuple(_figure(entry, f"{where}, figure {i}") for i, entry in enumerate(content.get("figures", []), 1)),
+        readme=tuple(
+            made(Readme, entry, f"{where}, readme", columns=_columns(entry, f"{where}, readme"))
+            for entry in content.get("readme", [])
+        ),
+    )
+    _check_names(page, where)
+    return page
+
+
+def made(cls: type, entry: object, where: str, **given: Any) -> Any:
+    """The dataclass from a mapping; lists become tuples. Raises UserError for an unknown, missing or mistyped key."""
+    if not isinstance(entry, Mapping):
+        raise UserError(f"{where}: {entry!r} is not a mapping of keys")
+    known = {each.name: each for each in fields(cls)}
+    allowed = [name for name in known if name not in ("folder", "guide", "at", "source")]
+    unknown = sorted(set(entry) - set(allowed), key=str)
+    if unknown:
+        raise UserError(f"{where}: key {unknown[0]!r} is unknown: allowed are {', '.join(allowed)}")
+    values = dict(given)
+    for name, each in known.items():
+        if name in values:
+            continue
+        if name in entry:
+            values[name] = _typed(each.type, entry[name], f"{where}: {name}")
+        elif each.default is MISSING and each.default_factory is MISSING:
+            raise UserError(f"{where}: key {name!r} is missing")
+    return cls(**values)
+
+
+def _typed(kind: str, value: object, where: str) -> object:
+    """The value as the field has it. Raises UserError where it is of another kind."""
+    wanted: dict[str, Callable[[object], bool]] = {
+        "str": lambda v: isinstance(v, str),
+        "bool": lambda v: isinstance(v, bool),
+        "int": lambda v: isinstance(v, int) and not isinstance(v, bool),
+        "float": lambda v: isinstance(v, int | float) and not isinstance(v, bool),
+    }
+    if kind.startswith("tuple"):
+        if not isinstance(value, list):
+            raise UserError(f"{where}={value!r} is not a list")
+        return tuple(value)
+    if kind.startswith("Mapping"):
+        if not isinstance(value, dict):
+            raise UserError(f"{where}={value!r} is not a mapping")
+        return value
+    if kind in wanted and not wanted[kind](value):
+        raise UserError(f"{where}={value!r} is not a {kind}")
+    return value
+
+
+def _line(name: str, entry: object, where: str) -> Line:
+    return made(Line, entry, where, name=name)
+
+
+def _sources(lines: dict[str, Line]) -> dict[str, Line]:
+    """Each line with the name of the first that has the same trainings."""
+    found: dict[str, Line] = {}
+    for name, line in lines.items():
+        like = (each.name for each in found.values() if (each.where, each.sweep) == (line.where, line.sweep))
+        found[name] = replace(line, source=next(like, name))
+    return found
+
+
+def _family(name: str, entry: object, where: str) -> Family:
+    tests = entry.get("tests") if isinstance(entry, dict) else None
+    if not isinstance(tests, list) or not tests:
+        raise UserError(f"{where}: tests is missing: a family is a list of tests")
+    return made(Family, entry, where, name=name, tests=tuple(made(Test, test, where) for test in tests))
+
+
+def _table(entry: object, where: str) -> TableSpec:
+    return made(TableSpec, entry, where, columns=_columns(entry, where))
+
+
+def _columns(entry: object, where: str) -> tuple[Column, ...]:
+    columns = entry.get("columns") if isinstance(entry, dict) else None
+    if not isinstance(columns, list) or not columns:
+        raise UserError(f"{where}: columns is missing: it is a list")
+    return tuple(made(Column, column, f"{where}, column {place}") for place, column in enumerate(columns, 1))
+
+
+def _figure(entry: object, where: str) -> FigureSpec:
+    panels = entry.get("panels", []) if isinstance(entry, dict) else []
+    figure = made(FigureSpec, entry, where, panels=tuple(made(Panel, panel, where) for panel in panels))
+    allowed("kind", figure.kind, KINDS, where)
+    return figure
+
+
+def allowed(key: str, value: object, known: Iterable, where: str) -> None:
+    """Raise UserError unless the value is one of the known ones."""
+    if value not in list(known):
+        raise UserError(f"{where}: {key}={value!r}: allowed are {', '.join(map(str, known))}")
+
+
+def _check_names(page: Page, where: str) -> None:
+    """Every name of a line, family, data set, direction or source that the page uses is one."""
+    for line in page.lines.values():
+        if line.base:
+            allowed("base", line.base, page.lines, f"{where}, line {line.name}")
+    for name in page.references:
+        allowed("references", name, page.lines, where)
+    for family in page.families.values():
+        for test in family.tests:
+            _check_test(test, page, f"{where}, family {family.name}")
+    for table in page.tables:
+        here = f"{where}, table {table.id}"
+        for name in (*table.lines, *table.skip):
+            allowed("lines", name, page.lines, here)
+        for name in table.tests:
+            allowed("tests", name, page.families, here)
+        for name in table.sources:
+            allowed("sources", name, (PRINTED, *PROTOCOLS), here)
+        _check_columns(table.columns, page, here)
+    for readme in page.readme:
+        _check_columns(readme.columns, page, f"{where}, readme {readme.block}")
+    for figure in page.figures:
+        for panel in figure.panels:
+            for name in (*panel.lines, *filter(None, (panel.over,))):
+                allowed("lines", name, page.lines, f"{where}, figure {figure.file}")
+
+
+def _check_test(test: Test, page: Page, where: str) -> None:
+    for name in (*test.lines, *test.minus, *test.over):
+        allowed("lines", name, page.lines, where)
+    for name in test.datasets:
+        allowed("datasets", name, page.datasets, where)
+    allowed("direction", test.direction, DIRECTIONS, where)
+    if bool(test.over) == bool(test.lines and test.minus):
+        raise UserError(f"{where}: a test of {test.metric} needs lines and minus, or over")
+
+
+def _check_columns(columns: Iterable[Column], page: Page, where: str) -> None:
+    for column in columns:
+        here = f"{where}, column {column.head!r}"
+        for key in ("line", "over"):
+            if getattr(column, key):
+                allowed(key, getattr(column, key), page.lines, here)
+        if column.minus and column.minus != "row":
+            allowed("minus", column.minus, page.lines, here)
+        if column.test:
+            allowed("test", column.test, DIRECTIONS, here)
+
+
+__all__ = ["HELD_OUT", "PRINTED", "Column", "Family", "FigureSpec", "Line", "Page", "Panel", "TableSpec", "Test"]

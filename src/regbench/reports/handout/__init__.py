@@ -1,1 +1,0 @@
-"""The handout on dropout and batch norm: table, curves."""

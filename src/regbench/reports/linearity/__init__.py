@@ -1,1 +1,0 @@
-"""The linearity essay: additivity gap by strength, trends, polynomials."""
