@@ -128,7 +128,8 @@ def check_results(jobs: dict[str, submitit.Job]) -> None:
     failures = {name: error for name, error in failures.items() if error is not None}
     if not failures:
         return
-    raise jobs_failed({f"{name} [log: {jobs[name].paths.stderr}]": each for name, each in failures.items()}, len(jobs))
+    logged = {name: f"{each.text} [log: {jobs[name].paths.stderr}]" for name, each in failures.items()}
+    raise jobs_failed({name: Failure(logged[name], each.status) for name, each in failures.items()}, len(jobs))
 
 
 def failure(job: submitit.Job, state: str) -> Failure | None:
