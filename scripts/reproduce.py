@@ -110,7 +110,8 @@ def reproduce(args: argparse.Namespace) -> int:
             print(f"{len(left)} trainings are still missing: run the same command again, or see the log")
             for label in dict.fromkeys(without_seed(member) for member in left.values()):
                 print(f"  missing: {label}")
-    if not args.dry_run:
+    known = store.ids()
+    if not args.dry_run and any(m.id in known for _, found in todo for cell in found for m in cell.members):
         report = [sys.executable, str(Path(__file__).with_name("report.py")), args.experiment]
         status = subprocess.run([*report, "--results", paths.results]).returncode or status
         print_table(Path(paths.results) / "tables" / f"{args.experiment}.md", args.budget)

@@ -140,3 +140,17 @@ def test_wrong_input_is_one_line(tmp_path, arguments, words):
     result = call(tmp_path, *arguments, "--dry-run")
     assert result.returncode == 2 and "Traceback" not in result.stderr
     assert result.stderr.startswith("error: ") and words in result.stderr
+
+
+def test_minutes_end_it_cleanly_with_checkpoints_and_the_missing_named(tmp_path):
+    words = reproduce_arguments(tmp_path, "--seeds", "1", "--minutes", "0.001")
+    said = call(tmp_path, *words)
+    assert said.returncode == 0, said.stderr
+    assert "2 trainings are still missing" in said.stdout and "missing: digits/cnn5/pb_edropout" in said.stdout
+    assert not Store(tmp_path / "results").rows()
+
+
+def test_the_table_is_printed_last(reproduced):
+    _, result = reproduced
+    table = result.stdout.partition("### Table 1, digits")[2]
+    assert "| PB-EDropout-Mask | 2 |" in table and table.rstrip().endswith("results/tables/table1.md")
