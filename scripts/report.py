@@ -11,7 +11,6 @@ python scripts/report.py --stale         list rows that other code than today's 
 import argparse
 import filecmp
 import gc
-import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from regbench.paths import ROOT
 from regbench.reports.claims.claims import Ledger
 from regbench.reports.claims.loading import check_cells
 from regbench.reports.claims.report import REPORT, load_claims, write_report
-from regbench.reports.publish import experiments, publish, publishable
+from regbench.reports.publish import by_hand_too, experiments, publish, publishable
 from regbench.reports.store import Store
 
 
@@ -105,7 +104,7 @@ def collect(store: Store) -> int:
     """Pack every experiment's loose rows."""
     known = experiments()
     for experiment in store.experiments():
-        if experiment in known or os.environ.get("ADHOC", "") not in ("", "0"):
+        if experiment in known or by_hand_too():
             print(f"packed {store.pack(experiment)}")
         elif any(store.loose_files(experiment)):
             print(f"left loose: {experiment}, trainings by hand (ADHOC=1 packs them, too)")

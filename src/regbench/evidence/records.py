@@ -6,14 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from regbench.evidence import stats
+from regbench.evidence.cells import number, p_text
 from regbench.evidence.groups import Group
-from regbench.evidence.tables import EN_DASH, MINUS, Cell
-
-# pp: percentage points; 1e-3: thousandths
-DECIMALS = {
-    **{"%": 2, "pp": 2, "nats": 4, "epochs": 1, "s": 2, "1e-3": 2, "ratio": 3, "norm": 2, "factor": 2, "rho": 3},
-    **{"FID": 2, "IS": 2, "classes": 2},
-}
+from regbench.evidence.tables import EN_DASH, Cell
 
 
 @dataclass(frozen=True)
@@ -129,31 +124,6 @@ def cell(record: Record, uncorrected: bool = False) -> Cell:
     text = number(record.mean, record.unit)
     half_width = EN_DASH if record.high is None else number(record.high - record.mean, record.unit)
     return Cell(f"{text} ± {half_width}", record.notes)
-
-
-def count_cell(group: Group | None, most: int = 0) -> Cell:
-    """How many trainings stand behind a line; a footnote where a better covered line has `most`."""
-    if group is None:
-        return Cell("0")
-    if group.failed:
-        return Cell(f"{len(group.done)} (+ {len(group.failed)} failed)")
-    note = f"fewer seeds than the best-covered row, which has {most}"
-    return Cell(str(len(group.done)), (note,) if len(group.done) < most else ())
-
-
-def number(value: float, unit: str, signed: bool = False) -> str:
-    """`value` with its unit's decimals and a true minus sign; a value that rounds to zero has no sign."""
-    text = f"{value:.{DECIMALS[unit]}f}"
-    if float(text) == 0:
-        return text.removeprefix("-")
-    return text.replace("-", MINUS) if value < 0 else "+" * signed + text
-
-
-def p_text(p: float | None) -> str:
-    """`p = 0.520`, `p < 0.001`, or an en dash where there was no test."""
-    if p is None:
-        return f"p = {EN_DASH}"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def _difference_text(record: Record, p: float | None) -> str:

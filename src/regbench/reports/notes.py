@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
 from regbench.evidence import stats
+from regbench.evidence.cells import number
 from regbench.evidence.groups import Group
-from regbench.evidence.records import Record, number
+from regbench.evidence.notes import code
+from regbench.evidence.records import Record
 from regbench.evidence.settings import devices, image_count
 from regbench.evidence.tables import EN_DASH, Table, to_markdown
 from regbench.reports.methods import DATASETS, PB, PB_STANDARDIZED, RANDOM, SITE
@@ -58,23 +59,12 @@ def page(sections: dict[str, list[Table]], rows: Sequence[dict], guide: str = GU
     for budget, tables in sections.items():
         names = ", ".join(devices(row for row in rows if row["budget"] == budget))
         of_budget = [row for row in rows if row["budget"] == budget]
-        intro = [f"## Budget `{budget}`", BUDGET_NOTES.get(budget), f"Devices: {names}. {code_note(of_budget)}"]
+        intro = [f"## Budget `{budget}`", BUDGET_NOTES.get(budget), f"Devices: {names}. {code(of_budget)}"]
         parts.append("\n\n".join(text for text in intro if text) + "\n")
         parts += [to_markdown(table, level=3) for table in tables]
     if not sections:
         parts.append("Not run: there is no row yet (n = 0).\n")
     return "\n".join(parts)
-
-
-def code_note(rows: Sequence[dict]) -> str:
-    """Which code trained the rows: how many of each version, and how many from a tree with uncommitted changes."""
-    counted = Counter(str(row["provenance"].get("code", "not recorded")) for row in rows)
-    versions = ", ".join(f"{version} ({count} rows)" for version, count in sorted(counted.items()))
-    dirty = sum(bool(row["provenance"].get("dirty")) for row in rows)
-    text = f"Code versions: {versions}."
-    if len(counted) > 1:
-        text += " Rows of several versions share these tables; `make stale` lists those that are not of today's code."
-    return text + (f" Trained with uncommitted changes in the tree: {dirty} of {len(rows)} rows." if dirty else "")
 
 
 def images_note(dataset: str, settings: dict) -> str:

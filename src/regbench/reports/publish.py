@@ -117,8 +117,12 @@ def publishable(store: Store) -> list[dict]:
 
     A training by hand counts where ADHOC=1 says so, or its row is packed; of budget smoke none counts beside others.
     """
-    by_hand = os.environ.get("ADHOC", "") not in ("", "0")
-    return without_trials(store.rows(loose=None if by_hand else experiments()))
+    return without_trials(store.rows(loose=None if by_hand_too() else experiments()))
+
+
+def by_hand_too() -> bool:
+    """Whether ADHOC=1 asks for trainings by hand."""
+    return os.environ.get("ADHOC", "") not in ("", "0")
 
 
 def publish(experiment: str, rows: Sequence[dict], results: Path, pictures: bool = True) -> list[Path]:

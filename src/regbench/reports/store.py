@@ -104,10 +104,6 @@ class Store:
         packed = sorted(self.runs.glob("*.jsonl"))
         return next(path for path in packed if row["id"] in _packed(path))
 
-    def failed_ids(self) -> set[str]:
-        """Ids of the members whose row says that they failed."""
-        return {row["id"] for row in self.rows() if row["status"] == "failed"}
-
     def write(self, row: Row) -> Path:
         """Write one row, whole or not at all.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from regbench.evidence.records import DECIMALS, number, p_text
+from regbench.evidence.cells import DECIMALS, number, p_text
 from regbench.evidence.settings import devices
 from regbench.evidence.tables import EN_DASH, MINUS
 from regbench.reports.claims import verdicts

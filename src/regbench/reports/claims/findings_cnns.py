@@ -7,8 +7,8 @@ from functools import cache
 from statistics import fmean
 
 from regbench.evidence import stats
+from regbench.evidence.cells import p_text
 from regbench.evidence.numbers import PaperNumber
-from regbench.evidence.records import p_text
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import (
     Answer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 
-from regbench.evidence.records import p_text
+from regbench.evidence.cells import p_text
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, amount, not_run, runs_text
 from regbench.reports.claims.finding import Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from regbench.evidence.records import number
+from regbench.evidence.cells import number
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import AT_LEAST, OPEN, UNIT_TEXTS, Answer, Effect, amount, listed
 from regbench.reports.claims.claims import Claim, Ledger

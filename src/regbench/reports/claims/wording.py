@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regbench.evidence.records import p_text
+from regbench.evidence.cells import p_text
 from regbench.evidence.stats import mean_interval
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import alone_text, amount, bare, both_ways, interval_text

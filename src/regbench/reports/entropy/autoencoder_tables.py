@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from regbench.evidence.groups import Group
+from regbench.evidence.notes import code
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.records import Record, cell, measured
@@ -24,7 +25,6 @@ from regbench.reports.entropy.autoencoders import (
     served,
     short,
 )
-from regbench.reports.notes import code_note
 
 CSV_FIELDS = (
     *("budget", "dataset", "variant", "width", "strength", "protocol", "metric", "unit", "status", "mean", "low"),
@@ -64,7 +64,7 @@ def write_autoencoders(found: Sequence[Page], numbers: PaperNumbers, folder: Pat
         own = [*value_tables(page, numbers), speed_table(page), penalty_table(page)]
         grids = [grid for measure in MEASURES for grid in sign_tables(page, measure, numbers)]
         tables += own
-        parts.append(f"## {page.name}, budget `{page.budget}`\n\n{code_note(page.rows)}\n")
+        parts.append(f"## {page.name}, budget `{page.budget}`\n\n{code(page.rows)}\n")
         parts.append(findings(page))
         parts += [to_markdown(table, level=3) for table in (*own, *grids)]
     texts = {"entropy-figures.md": "\n".join(parts), "entropy-figures.csv": to_csv(tables, CSV_FIELDS)}

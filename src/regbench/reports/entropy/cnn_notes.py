@@ -9,9 +9,9 @@ import numpy as np
 
 from regbench.evidence import stats
 from regbench.evidence.best_of_many import chance_of_any
+from regbench.evidence.cells import number
 from regbench.evidence.groups import Group, flatten
 from regbench.evidence.numbers import PaperNumbers
-from regbench.evidence.records import number
 from regbench.evidence.tables import EN_DASH, MINUS
 from regbench.reports.entropy.cnn_gains import ALPHA, GAINS, Result, accuracy
 from regbench.reports.entropy.cnn_groups import NULL, SEEDS_APART, Line

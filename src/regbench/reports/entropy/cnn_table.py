@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from regbench.evidence import protocols, stats
+from regbench.evidence.cells import count_cell, p_text
+from regbench.evidence.notes import code
 from regbench.evidence.numbers import PaperNumbers
-from regbench.evidence.records import Record, cell, count_cell, p_text
+from regbench.evidence.records import Record, cell
 from regbench.evidence.settings import budgets_of, title_settings
 from regbench.evidence.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 from regbench.reports.entropy.cnn_gains import GAINS, TRAIN_GAIN, Choice, Result, choice_records, results
@@ -39,7 +41,7 @@ from regbench.reports.entropy.cnn_notes import (
 )
 from regbench.reports.entropy.printed import percent
 from regbench.reports.methods import DATASETS, dataset_of
-from regbench.reports.notes import code_note, gap_note, images_note, page, power_note
+from regbench.reports.notes import gap_note, images_note, page, power_note
 
 PRINTED_FOR = "cifar10"  # the one dataset that the paper prints numbers for
 COLUMNS = (
@@ -281,7 +283,7 @@ def _notes(
         gap_note(base),
         power_note(held_out, tests, what, "greater"),
         gradient_note(part.lines),
-        code_note(part.rows),
+        code(part.rows),
     )
     return tuple(note for note in notes if note)
 

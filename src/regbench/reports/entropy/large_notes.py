@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from regbench.evidence.cells import number
 from regbench.evidence.groups import Group
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.protocols import HELD_OUT, PROTOCOLS
-from regbench.evidence.records import number
 from regbench.evidence.tables import EN_DASH
 from regbench.reports.entropy.large_best import Count, accuracy, count
 from regbench.reports.entropy.large_cells import configured

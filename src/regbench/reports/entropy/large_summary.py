@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from regbench.evidence.cells import number
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.protocols import HELD_OUT
-from regbench.evidence.records import number
 from regbench.evidence.tables import EN_DASH
 from regbench.reports.entropy.large_best import Count, Gain, count, gains, treated
 from regbench.reports.entropy.large_paper import paper_count

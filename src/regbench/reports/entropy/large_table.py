@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from regbench.evidence.cells import number, p_text
 from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.evidence.protocols import PROTOCOLS
-from regbench.evidence.records import Record, cell, measured, number, p_text
+from regbench.evidence.records import Record, cell, measured
 from regbench.evidence.stops import seconds_per_epoch
 from regbench.evidence.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 from regbench.reports.entropy.large_best import Gain, accuracy, best, count, gains, treated

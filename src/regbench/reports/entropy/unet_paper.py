@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from regbench.evidence.cells import number
 from regbench.evidence.numbers import PaperNumber, PaperNumbers
-from regbench.evidence.records import number
 from regbench.evidence.tables import EN_DASH
 from regbench.reports.entropy.printed import percent
 from regbench.reports.entropy.unet_readings import ACCURACY, EPOCHS, IOU, Reading

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from regbench.evidence.cells import count_cell
 from regbench.evidence.protocols import HELD_OUT
-from regbench.evidence.records import count_cell
 from regbench.reports.entropy.unet_readings import ACCURACY, EPOCHS, IOU
 from regbench.reports.entropy.unet_rows import PAPER_LINES, PLAIN, Line, Part
 from regbench.reports.entropy.unet_table import measured_cell

@@ -10,10 +10,11 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+from regbench.evidence.cells import count_cell, number
 from regbench.evidence.groups import Group
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.protocols import HELD_OUT, PROTOCOLS
-from regbench.evidence.records import Record, cell, compared, corrected, count_cell, measured, number
+from regbench.evidence.records import Record, cell, compared, corrected, measured
 from regbench.evidence.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
 from regbench.reports.entropy.training_words import settings_words
 from regbench.reports.entropy.unet_notes import GUIDE, own_note, time_note

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from regbench.evidence import stats
+from regbench.evidence.cells import number, p_text
 from regbench.evidence.groups import Group
 from regbench.evidence.protocols import HELD_OUT
-from regbench.evidence.records import Record, compared, corrected, measured, number, p_text
+from regbench.evidence.records import Record, compared, corrected, measured
 from regbench.reports.gan.methods import AGNN, BASELINES, FIXED, GanMethod
 from regbench.reports.gan.readings import capped_epochs_to, epochs_to, score
 from regbench.reports.gan.sections import Section

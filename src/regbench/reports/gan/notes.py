@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
-from regbench.evidence.records import Record, number
+from regbench.evidence.cells import number
+from regbench.evidence.records import Record
 from regbench.evidence.tables import EN_DASH
 from regbench.reports.gan.claims import ALPHA, ENOUGH, NO_LEVEL, SPEED, Tested
 from regbench.reports.gan.methods import (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from statistics import median
 
+from regbench.evidence.cells import count_cell
 from regbench.evidence.groups import Group
 from regbench.evidence.readings import last
-from regbench.evidence.records import count_cell
 from regbench.evidence.tables import Cell, Table
 from regbench.reports.gan.methods import Variant
 from regbench.reports.gan.readings import (

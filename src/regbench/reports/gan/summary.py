@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regbench.evidence.records import cell, count_cell, number
+from regbench.evidence.cells import count_cell, number
+from regbench.evidence.records import cell
 from regbench.evidence.tables import EN_DASH
 from regbench.reports.gan.methods import DATASETS, METHODS, PAPER_DATASETS, Variant
 from regbench.reports.gan.sections import Section

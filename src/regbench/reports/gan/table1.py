@@ -12,10 +12,11 @@ from decimal import Decimal
 from pathlib import Path
 
 from regbench.evidence import protocols
+from regbench.evidence.cells import count_cell, number
 from regbench.evidence.groups import Group
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.readings import last
-from regbench.evidence.records import Record, cell, count_cell, measured, number
+from regbench.evidence.records import Record, cell, measured
 from regbench.evidence.settings import budgets_of
 from regbench.evidence.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_tex, write_texts
 from regbench.reports.gan.claims import MEASURES, NO_LEVEL, SPEED, Tested, tested, verdicts
