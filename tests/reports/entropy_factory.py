@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from regbench.evidence.documents import OWN
 from regbench.jobs import BASELINE
 from tests.reports.rows import failed, row_of
 
 GOLDEN = Path(__file__).parent / "golden"
-PAPER = Path(__file__).parents[2] / "results" / "paper" / "entropy_guidance.yaml"
+PAPER = OWN / "entropy_guidance" / "numbers.yaml"
 
 
 def entropy_row(strength=0.0, seed=0, test=None, heldout=None, widths=(32, 32), **options):

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from regbench.evidence.documents import OWN
 from regbench.jobs import unregularized
 from tests.reports.rows import failed, row_of
 
 GOLDEN = Path(__file__).parent / "golden"
-PAPER = Path(__file__).parents[2] / "results" / "paper" / "entropy_guidance.yaml"
+PAPER = OWN / "entropy_guidance" / "numbers.yaml"
 AUGMENT = {"flip": True, "rotation": 0.2, "zoom": 0.2}
 STRATEGIES = {"vanilla": (None, 0.0), "augmentation": (AUGMENT, 0.0), "augmentation + dropout": (AUGMENT, 0.5)}
 
@@ -158,15 +159,11 @@ def golden_table3():
 def write_golden():
     from regbench.evidence.numbers import load_paper_numbers
     from regbench.reports.entropy.large_table import write_entropy_table2
-    from regbench.reports.entropy.unet_table import write_entropy_table3
 
     numbers = load_paper_numbers(PAPER)
-    for name, rows, write in (
-        ("entropy-table2", golden_table2(), write_entropy_table2),
-        ("entropy-table3", golden_table3(), write_entropy_table3),
-    ):
-        (GOLDEN / f"{name}_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        write(rows, numbers, GOLDEN)
+    rows = golden_table2()
+    (GOLDEN / "entropy-table2_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_entropy_table2(rows, numbers, GOLDEN)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """A paper of nobody: its folder, and rows whose values are given."""
 
+import base64
+import math
 import textwrap
 
 from tests.reports.rows import row_of
@@ -106,6 +108,13 @@ def row(name="none", seed=0, test=(0.9, 0.95), strength=None, **options):
     }
     data = {"data": {"digest": options["digest"], "source": "x", "test_images": 9}} if "digest" in options else {}
     return row_of("dampening", config, epochs, **data)
+
+
+def with_images(row, artifact="test/predicted", value=128, shape=(2, 4, 4)):
+    """The row with an artifact of so many grey images."""
+    data = base64.b64encode(bytes([value] * math.prod(shape))).decode()
+    stored = {"shape": [shape[0], math.prod(shape[1:])], "grid": list(shape[1:]), "scale": 255, "uint8": data}
+    return {**row, "artifacts": {**row["artifacts"], artifact: stored}}
 
 
 def rows_of(name, values, **options):

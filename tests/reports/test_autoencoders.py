@@ -7,10 +7,10 @@ import pytest
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
+from regbench.evidence.documents import OWN
 from regbench.evidence.numbers import load_paper_numbers
 from regbench.evidence.stops import stop_epoch, stopped
 from regbench.evidence.tables import MINUS
-from regbench.paths import ROOT
 from regbench.reports.entropy import autoencoder_curves
 from regbench.reports.entropy.autoencoder_curves import draw_autoencoders
 from regbench.reports.entropy.autoencoder_signs import sign_tables
@@ -18,7 +18,7 @@ from regbench.reports.entropy.autoencoder_tables import CSV_FIELDS, findings, wr
 from regbench.reports.entropy.autoencoders import epochs_to, mse, pages, short, variant_of
 from regbench.reports.entropy.loss_curves import draw_losses, steeper_between
 
-NUMBERS = load_paper_numbers(ROOT / "results" / "paper" / "entropy_guidance.yaml")
+NUMBERS = load_paper_numbers(OWN / "entropy_guidance" / "numbers.yaml")
 CAP = 12
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from regbench.errors import UserError
+from regbench.evidence.documents import OWN
 from regbench.evidence.numbers import PaperNumber, PaperNumbers, PaperSigns, load_paper_numbers
 from regbench.reports.claims import chances as claim_chances
 from regbench.reports.claims import check_formulas, check_gains, check_signs, check_tables
@@ -16,7 +17,7 @@ from .claims_factory import RESULTS
 from .factory import PAPER
 
 GOOD, BAD = "consistent", "inconsistent"
-ENTROPY = load_paper_numbers(RESULTS / "paper" / "entropy_guidance.yaml")
+ENTROPY = load_paper_numbers(OWN / "entropy_guidance" / "numbers.yaml")
 PB = load_paper_numbers(PAPER)
 GAN = load_paper_numbers(RESULTS / "paper" / "adaptive_dropout_gan.yaml")
 HANDOUT = load_paper_numbers(PAPER.parents[1] / "dropout_batchnorm_handout" / "numbers.yaml")

@@ -10,13 +10,10 @@ from regbench.reports.claims.report import load_claims
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.entropy.large_rows import Line, pages
 from regbench.reports.entropy.large_table import accuracy_record
-from regbench.reports.entropy.unet_readings import EPOCHS
-from regbench.reports.entropy.unet_rows import MAIN, PLAIN, parts
-from regbench.reports.entropy.unet_rows import Line as UnetLine
-from regbench.reports.entropy.unet_table import record
 
 from .claims_factory import RESULTS
 from .factory import make_row
+from .golden_tables import built
 from .large_factory import large_row, unet_row
 
 # Both splits rise once more after patience 2 has ended the training: held-out after epoch 3, test after epoch 4.
@@ -72,9 +69,11 @@ def test_the_claims_stop_of_a_u_net_is_table_3s_and_its_baseline_may_watch_the_b
     ledger, papers = load_claims(RESULTS)
     claim = ledger.find("eg-t3-run")
     outcome = measure_comparison(claim, ledger, Evidence({"entropy-table3": rows}), papers, "quick")
-    (measured,), (part,) = outcome.found, parts(rows)
+    (measured,), found = outcome.found, built("entropy-table3", rows)
     assert {row["config"]["task"]["early_stopping"]["watch"] for row in rows} == {"base", "compound"}
-    printed = [record(part, line, EPOCHS, "held-out").mean for line in (UnetLine(MAIN, "compound", 0.001), PLAIN)]
+    (section,), lines = found.sections, found.page.lines
+    shown = [lines["up"].swept((0.001,)), lines["plain"]]
+    printed = [found.estimates["quick"].mean(section, line, "epochs", "held-out").mean for line in shown]
     assert measured.means == tuple(printed) == (4.0, 5.0) and not any(measured.bounds)
     capped = [row | {"epochs": row["epochs"][:4]} if row["strength"] == 0 else row for row in rows]
     outcome = measure_comparison(claim, ledger, Evidence({"entropy-table3": capped}), papers, "quick")

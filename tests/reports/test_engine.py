@@ -13,16 +13,16 @@ from matplotlib.image import imread
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
-from regbench.evidence import documents, stats
+from regbench.evidence import documents, figures, stats
 from regbench.evidence.documents import load_all_pages, load_documents
 from regbench.evidence.pages import CSV_FIELDS, build, build_table, write_page
 from regbench.evidence.publish import publish_page
-from regbench.evidence.spec import load_page
+from regbench.evidence.spec import FigureSpec, Panel, load_page
 from regbench.evidence.tables import EN_DASH, to_csv
 from regbench.paths import ROOT
 
 from . import made_up
-from .made_up import row, rows_of
+from .made_up import row, rows_of, with_images
 from .rows import failed
 
 PLAIN, DAMPED = (97.0, 97.5, 98.0, 97.2, 97.9), (98.0, 98.1, 98.9, 98.3, 98.2)
@@ -269,6 +269,76 @@ def test_the_largest_budget_comes_first_and_an_incomplete_one_is_printed(paper, 
     assert "| Dampened | 0 | 98.50 | not run |" in path.read_text()
     empty = write_page(built(paper, []), tmp_path)[0].read_text()
     assert "there is no row yet (n = 0)" in empty
+
+
+def test_sources_split_a_line_and_numbers_of_the_paper_may_be_a_ratio(tmp_path):
+    numbers = (
+        made_up.NUMBERS
+        + """
+- {table: "1", row: Plain, column: Seconds, value: 90.0, printed: "90", unit: s, n: 1, spread: null, read: printed}
+- {table: "1", row: Plain, column: Epochs, value: 7.0, printed: "7", unit: epochs, n: 1, spread: null, read: printed}
+"""
+    )
+    table = """
+- id: measures
+  title: "Split, {dataset}"
+  sources: ["the paper's number", paper, held-out]
+  columns:
+  - {head: Method, label: true}
+  - {head: Source, name: source}
+  - {head: n, n: true}
+  - {head: Acc, metric: accuracy, paper: "{dataset} Acc"}
+  - {head: Seconds, metric: seconds_per_epoch, protocol: all epochs, paper: Seconds / Epochs}
+"""
+    head, rest = made_up.PAGE.split("tables:\n- id: measures")
+    page = head + "tables:" + table + "- id: trends" + rest.split("- id: trends")[1]
+    (document,) = load_documents([made_up.folder(tmp_path, page, numbers)]).values()
+    rows = [row(seed=seed, test=(0.9, 0.95), heldout=(0.8, 0.7)) for seed in (0, 1)]
+    lines = [[each.text for each in line] for line in table_of(document, rows).rows]
+    assert lines[:3] == [
+        ["Plain", "the paper's number", "1", "98.00", "12.86"],
+        ["Plain", "protocol paper", "2", f"95.00 ± {EN_DASH}", f"1.00 ± {EN_DASH}"],
+        ["Plain", "protocol held-out", "2", f"90.00 ± {EN_DASH}", f"1.00 ± {EN_DASH}"],
+    ]
+    assert lines[3:] == [
+        ["Dampened", "the paper's number", "1", "98.50", EN_DASH],
+        ["Dampened", "both protocols", "0", "not run", "not run"],
+        ["Other", "both protocols", "0", "not run", "not run"],
+    ]
+
+
+def test_fewer_images_than_the_papers_are_a_subset_and_shared_settings_are_shared_by_all_lines(paper):
+    section = built(paper, pair(), full={"mnist": 60_001}).sections[0]
+    assert section.title("On {dataset}").startswith("On MNIST (a subset): n = 5")
+    assert built(paper, pair(), full={"mnist": 60_000}).sections[0].name == "MNIST"
+    rows = [row("damp"), row("other")]
+    for each, form in zip(rows, ("log", "reciprocal"), strict=True):
+        each["config"]["regularizer"]["method"]["form"] = form
+    built(paper, rows)
+    with pytest.raises(
+        UserError, match=r"Dampening, mnist: regularizer\.method\.form differs between its rows: '(log|rec)"
+    ):
+        built(paper, [*rows, row()], share=("regularizer.method.form",))
+
+
+def test_images_are_drawn_of_the_seed_that_most_lines_hold(paper):
+    spec = FigureSpec("x", "images", "Masks, {dataset}", lines=("plain", "damped"), artifact="test/predicted")
+    rows = [row(seed=0), with_images(row(seed=1)), with_images(row(seed=2)), with_images(row("damp", 2))]
+    section = built(paper, rows).sections[0]
+    assert [(line.label, each["seed"]) for line, each in figures.holding(section, spec)] == [
+        ("Plain", 2),
+        ("Dampened 0.1", 2),
+    ]
+    titled = replace(spec, first="test/mask", panels=(Panel("seed {seed}, {value} %", metric="accuracy"),))
+    assert figures.holding(section, titled) == []
+    section = built(paper, [with_images(each, "test/mask") for each in rows]).sections[0]
+    figure = figures.DRAWN["images"]([section], titled)
+    assert [axes.get_title() for axes in figure.axes[:3]] == [
+        "true mask",
+        "Plain\nseed 2, 95.00 %",
+        "Dampened 0.1\nseed 2, 95.00 %",
+    ]
+    assert len(figure.axes) == 2 * 3  # a row an image
 
 
 # -------------------------------------------------------------------------------------------------- refusals of rows

@@ -6,13 +6,14 @@ import pytest
 import yaml
 
 from regbench.errors import UserError
+from regbench.evidence.documents import OWN
 from regbench.evidence.numbers import PaperSigns, load_paper_numbers
 from regbench.paths import ROOT
 
 from .factory import PAPER
 
-ENTROPY = ROOT / "results" / "paper" / "entropy_guidance.yaml"
-GAN = ENTROPY.with_name("adaptive_dropout_gan.yaml")
+ENTROPY = OWN / "entropy_guidance" / "numbers.yaml"
+GAN = ROOT / "results" / "paper" / "adaptive_dropout_gan.yaml"
 
 # Table 1 as printed, typed a second time: row -> the nine numbers in reading order.
 TABLE_1 = """

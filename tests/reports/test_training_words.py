@@ -2,7 +2,7 @@
 
 import pytest
 
-from regbench.reports.entropy.training_words import loss_words, training_words
+from regbench.evidence.training_words import loss_words, training_words
 
 from .large_factory import large_row, unet_row
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from regbench.errors import UserError
 from regbench.evidence import stats
+from regbench.evidence.arrays import stored_array
+from regbench.evidence.cells import number
 from regbench.evidence.groups import Group
 from regbench.evidence.pages import Built
 from regbench.evidence.sections import Section
@@ -36,7 +41,8 @@ def draw_figures(built: Built, folder: Path) -> list[Path]:
     written = []
     for spec in built.page.figures:
         for sections in _parts(built, spec):
-            if any(group.done for section in sections for group in section.groups.values()):
+            finished = any(group.done for section in sections for group in section.groups.values())
+            if finished and (spec.kind != "images" or holding(sections[0], spec)):
                 first = sections[0]
                 name = filled(spec.file, {"dataset": first.dataset, "budget": first.budget})
                 written.append(save(DRAWN[spec.kind](sections, spec), folder / f"{name}.png"))
@@ -180,7 +186,80 @@ def tiled(images: np.ndarray, columns: int, gap: tuple[int, int] = (1, 1), empty
     return picture
 
 
+def _draw_images(sections: Sequence[Section], spec: FigureSpec) -> Figure:
+    """What a row of each line holds, of the seed that most lines have: a panel a line, or a column a line."""
+    (section,) = sections
+    shown = holding(section, spec)
+    images = [_array(row, spec.artifact) for _, row in shown]
+    if spec.first:
+        figure = _image_rows([_array(shown[0][1], spec.first), *images], spec.outline)
+        across, panels = len(shown) + 1, figure.axes[1 : len(shown) + 1]
+        figure.axes[0].set_title(f"true {spec.first.rsplit('/', 1)[-1]}", fontsize=9)
+    else:
+        across = min(spec.across or 4, len(shown))
+        figure = new_figure(max(3.2 * across, 10.0), 3.0 * -(-len(shown) // across) + 1.1)
+        panels = list(figure.subplots(-(-len(shown) // across), across, squeeze=False).flat)
+        for axes in panels:
+            axes.set_axis_off()
+        for axes, each in zip(panels, images, strict=False):
+            axes.imshow(_picture(each), vmin=0, vmax=1, interpolation="nearest")
+    for axes, (line, row) in zip(panels, shown, strict=False):
+        axes.set_title(_image_title(section, spec, line, row), fontsize=9)
+    figure.suptitle(section.heading(spec.title).replace(", at most", ",\nat most"), fontsize=10)
+    figure.supxlabel(wrapped(spec.note, 32 * max(across, 3)), fontsize=8)
+    return figure
+
+
+def holding(section: Section, spec: FigureSpec) -> list[tuple[Line, dict]]:
+    """(line, row) of the lines with a finished row that holds the artifacts, all of one seed as far as can be."""
+    names, wanted = spec.lines or tuple(section.page.lines), {spec.artifact, *filter(None, [spec.first])}
+    lines = {line.key: line for name in names for line in section.expanded(section.page.lines[name])}
+    groups = {key: group for key, line in lines.items() if (group := section.group(line))}
+    rows = {key: [row for row in group.done if wanted <= set(row["artifacts"])] for key, group in groups.items()}
+    counted = Counter(row["seed"] for found in rows.values() for row in found)
+    usual = min(counted, key=lambda seed: (-counted[seed], seed), default=None)
+    return [(lines[key], min(found, key=lambda row: row["seed"] != usual)) for key, found in rows.items() if found]
+
+
+def _array(row: dict, artifact: str) -> np.ndarray:
+    """The artifact's values in [0, 1]."""
+    return stored_array(row, artifact) / row["artifacts"][artifact]["scale"]
+
+
+def _image_title(section: Section, spec: FigureSpec, line: Line, row: dict) -> str:
+    parts = [textwrap.fill(line.names.get("picture", line.label), 34)]
+    for panel in spec.panels:
+        metric = section.metric(panel.metric)
+        value = number(metric.read(row, metric.default, line.mode), metric.unit)
+        parts.append(filled(panel.title, {"value": value, "seed": row["seed"]}))
+    return "\n".join(parts)
+
+
+def _image_rows(columns: Sequence[np.ndarray], outline: float) -> Figure:
+    """A column for each of several (images, height, width), a row an image."""
+    count = len(columns[0])
+    figure = new_figure(max(1.5 * len(columns) + 0.3, 9.0), 1.5 * count + 1.5)
+    panels = figure.subplots(count, len(columns), squeeze=False)
+    for place, (images, own) in enumerate(zip(columns, panels.T, strict=True)):
+        for axes, image in zip(own, images, strict=True):
+            axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            if place and outline and image.min() < outline < image.max():
+                axes.contour(image, levels=[outline], colors="#E69F00", linewidths=0.8)
+            axes.set_xticks([])
+            axes.set_yticks([])
+    return figure
+
+
+def _picture(images: np.ndarray) -> np.ndarray:
+    """(n, C, H, W) in [0, 1] as one picture (rows, columns, 3), about as wide as high, white between images."""
+    if images.shape[1] not in (1, 3):
+        raise UserError(f"samples have {images.shape[1]} channels: allowed are 1 and 3")
+    colours = np.repeat(images, 3, axis=1) if images.shape[1] == 1 else images
+    return tiled(np.moveaxis(colours, 1, -1), math.ceil(math.sqrt(len(images))), empty=1.0)
+
+
 DRAWN: Mapping[str, Callable[[Sequence[Section], FigureSpec], Figure]] = {
     "epochs": _draw_epochs,
     "setting": _draw_setting,
+    "images": _draw_images,
 }

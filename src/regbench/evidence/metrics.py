@@ -107,6 +107,11 @@ def last_accuracy(row, protocol, mode):
     return 100 * last("accuracy")(row)
 
 
+@metric("last_iou", "%", "IoU after the last epoch", **once(LAST))
+def last_iou(row, protocol, mode):
+    return 100 * last("iou")(row)
+
+
 @metric("train_minus_test_accuracy", "pp", "training minus test accuracy", **once(LAST))
 def overfitting(row, protocol, mode):
     train = ordered(row)[-1]["train"].get("accuracy")

@@ -15,6 +15,7 @@ from regbench.evidence.sections import Section
 from regbench.evidence.settings import image_count
 from regbench.evidence.spec import Line, TableSpec
 from regbench.evidence.tables import EN_DASH
+from regbench.evidence.training_words import settings_words
 
 STANDARD_TRAIN_IMAGES = {"mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "celeba": 162_770}
 
@@ -233,6 +234,12 @@ def defaults(shown: Shown, line: str) -> str:
         for key, value in settings.items()
     )
     return f"Default: {', '.join(texts)}."
+
+
+@note
+def training(shown: Shown) -> str:
+    """What the rows share: their images, how they were trained, the loss."""
+    return settings_words(shown.section.rows)
 
 
 @note

@@ -159,8 +159,15 @@ def printed(section: Section, line: Line, column: Column) -> PaperNumber | None:
     """The paper's number of a line in a column."""
     if section.numbers is None or not line.paper or not column.paper:
         return None
-    place = column.paper.replace("{dataset}", section.name)
-    return section.numbers.find(section.page.paper_table, str(line.paper), place)
+    place, row = column.paper.replace("{dataset}", section.page.datasets[section.dataset]), str(line.paper)
+    found = section.numbers.find(section.page.paper_table, row, place)
+    if found is not None or " / " not in place:
+        return found
+    top, bottom = (section.numbers.find(section.page.paper_table, row, part) for part in place.split(" / "))
+    if top is None or bottom is None:
+        return None
+    ratio = number(top.value / bottom.value, section.metric(column.metric).unit)
+    return replace(top, column=place, value=top.value / bottom.value, printed=ratio, read="computed from two numbers")
 
 
 def printed_text(section: Section, line: Line, column: Column) -> str | None:
@@ -171,9 +178,8 @@ def printed_text(section: Section, line: Line, column: Column) -> str | None:
     theirs = printed(section, line if column.minus == "row" else section.partner(line, column.minus), column)
     if ours is None or theirs is None or ours is theirs:
         return None
-    scale = 100 if scaled(ours, section, column) else 1
-    value = scale * (Decimal(ours.printed.rstrip("%")) - Decimal(theirs.printed.rstrip("%")))
-    return f"{value.normalize() if scale == 1 and value == value.to_integral() else value:+f}".replace("-", MINUS)
+    value = Decimal(ours.printed.rstrip("%")) - Decimal(theirs.printed.rstrip("%"))
+    return f"{value.scaleb(2) if scaled(ours, section, column) else value:+f}".replace("-", MINUS)
 
 
 def scaled(found: PaperNumber, section: Section, column: Column) -> bool:
@@ -185,7 +191,7 @@ def in_our_unit(found: PaperNumber, section: Section, column: Column) -> str:
     """The printed digits; a fraction in percent where ours are."""
     if not scaled(found, section, column):
         return found.printed
-    return f"{100 * Decimal(found.printed):f}".replace("-", MINUS)
+    return f"{Decimal(found.printed.rstrip('%')).scaleb(2):f}".replace("-", MINUS)
 
 
 def _tests_table(estimates: Estimates, section: Section, spec: TableSpec) -> Table:
@@ -286,6 +292,7 @@ def readme_block(built: Built, spec: Readme) -> str:
     for section in built.sections:
         lines_ = [section.page.lines[name] for name in spec.lines]
         own = [each for line in lines_ for each in section.expanded(line)] or [next(iter(section.page.lines.values()))]
+        own = [line for line in own if section.group(line)] if spec.run else own
         lines += [f"| {' | '.join(_readme_cells(built, section, line, spec))} |" for line in own]
     return "\n".join(lines if built.sections else [*lines, "| not run |" + " |" * (len(heads) - 1)])
 
@@ -294,8 +301,8 @@ def _readme_cells(built: Built, section: Section, line: Line, spec: Readme) -> I
     estimates = built.estimates[section.budget]
     yield f"{section.name}, {section.budget}"
     for column in spec.columns[1:]:
-        if column.label:
-            yield line.label
+        if column.label or column.name:
+            yield line.label if column.label else _named(line, column.name, "")
         elif column.n:
             yield count_cell(section.group(line)).text if spec.lines else _counts(section)
         else:

@@ -28,7 +28,11 @@ class Section:
 
     @property
     def name(self) -> str:
-        return self.page.datasets[self.dataset]
+        """The data set, with what is missing of it."""
+        settings = self.rows[0]["config"]["dataset"]
+        images, full = settings.get("train_images"), self.page.full.get(self.dataset)
+        subset = full is not None and images is not None and images + (settings.get("heldout_images") or 0) < full
+        return self.page.datasets[self.dataset] + " (a subset)" * subset
 
     @property
     def most(self) -> int:
@@ -144,6 +148,8 @@ def _section(page: Page, dataset: str, budget: str, rows: list[dict], numbers: P
     where = f"{page.what}, {dataset}"
     check_same(rows, where, ignore=("seed", *page.free))
     check_same_data(rows, where)
+    for key in page.share:
+        _check_shared(rows, where, key)
     templates = [line for name, line in page.lines.items() if line.source == name]
     members: dict[tuple, list[dict]] = {}
     swept: dict[str, list[dict]] = {}
@@ -163,6 +169,15 @@ def _section(page: Page, dataset: str, budget: str, rows: list[dict], numbers: P
             check_same(own, f"{where}, {line.label}", ignore=("seed", *varying))
     groups = {key: make_group(own, f"{where}, {', '.join(map(str, key))}") for key, own in members.items()}
     return Section(page, dataset, budget, tuple(rows), groups, numbers)
+
+
+def _check_shared(rows: Sequence[dict], where: str, key: str) -> None:
+    """Raise UserError where rows that have a setting differ in it."""
+    having = [(row, flat[key]) for row in rows if key in (flat := flatten(row["config"]))]
+    for row, value in having[1:]:
+        if value != having[0][1]:
+            first, ids = having[0][1], f"(row {having[0][0]['id']}) and {value!r} (row {row['id']})"
+            raise UserError(f"{where}: {key} differs between its rows: {first!r} {ids}; rows of one table share it")
 
 
 def _at(line: Line, flat: Mapping[str, object]) -> tuple:

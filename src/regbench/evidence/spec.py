@@ -13,7 +13,7 @@ from regbench.evidence.protocols import HELD_OUT, PROTOCOLS
 
 DIRECTIONS = ("greater", "less", "two-sided")
 PRINTED = "the paper's number"  # a source of a table's rows beside the protocols
-KINDS = ("epochs", "setting")
+KINDS = ("epochs", "setting", "images")
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +159,11 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class FigureSpec:
-    """A figure over `epochs` or a swept `setting`; a file a section, or one a budget with a row of panels a section."""
+    """A figure over `epochs` or a swept `setting`, or of `images`; a file a section, or one a budget with a row each.
+
+    Of images, `artifact` is what each of the `lines` shows, so many panels `across`; the panels' titles are lines of
+    text with their metric's {value}; `first` is an artifact for a first column, a row then an image.
+    """
 
     file: str
     kind: str
@@ -167,15 +171,21 @@ class FigureSpec:
     panels: tuple[Panel, ...] = ()
     note: str = ""
     each: str = "section"
+    lines: tuple[str, ...] = ()
+    across: int = 0
+    artifact: str = ""
+    first: str = ""
+    outline: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class Readme:
-    """A block of the README between its marks: a line a section, or with `lines` a line for each of them."""
+    """A block of the README between its marks: a line a section, or one for each of `lines` (`run`: that was run)."""
 
     block: str
     columns: tuple[Column, ...]
     lines: tuple[str, ...] = ()
+    run: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +194,10 @@ class Page:
 
     `free` are the settings in which the rows of one section may differ, `references` the lines whose trainings set the
     fixed levels that metrics count to, `titled` further settings of a title, `capped` says that early stopping may end
-    a training. `paper_table` is the paper's table whose numbers stand beside ours, `tables_after` and `pictures` are
-    what its `extra.py` registers, `looks` are colour, dash and marker of lines.
+    a training. `share` are settings that all rows which have them must share, whatever their line; `full` is by data
+    set the number of images that the paper trains on: a section with fewer is called a subset. `paper_table` is the
+    paper's table whose numbers stand beside ours, `tables_after` and `pictures` are what its `extra.py` registers,
+    `looks` are colour, dash and marker of lines.
     """
 
     experiment: str
@@ -202,6 +214,8 @@ class Page:
     readme: tuple[Readme, ...] = ()
     titled: str = ""
     capped: bool = False
+    share: tuple[str, ...] = ()
+    full: Mapping[str, int] = field(default_factory=dict)
     paper_table: str = "1"
     tables_after: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
@@ -376,6 +390,8 @@ def _check_names(page: Page, where: str) -> None:
         for panel in figure.panels:
             for name in (*panel.lines, *filter(None, (panel.over,))):
                 allowed("lines", name, page.lines, f"{where}, figure {figure.file}")
+        for name in figure.lines:
+            allowed("lines", name, page.lines, f"{where}, figure {figure.file}")
 
 
 def _check_test(test: Test, page: Page, where: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from regbench.errors import UserError
-from regbench.evidence.documents import load_all_pages
+from regbench.evidence.documents import OWN, load_all_pages
 from regbench.evidence.numbers import load_paper_numbers
 from regbench.evidence.publish import publish_page, write_readme
 from regbench.evidence.settings import budgets_of, without_trials
@@ -20,11 +20,6 @@ from regbench.reports.entropy.large_rows import pages as large_pages
 from regbench.reports.entropy.large_summary import summary as large_summary
 from regbench.reports.entropy.large_table import write_entropy_table2
 from regbench.reports.entropy.loss_curves import draw_losses
-from regbench.reports.entropy.unet_masks import draw_masks as draw_unet_masks
-from regbench.reports.entropy.unet_masks import has_masks
-from regbench.reports.entropy.unet_rows import parts as unet_parts
-from regbench.reports.entropy.unet_summary import summary as unet_summary
-from regbench.reports.entropy.unet_table import write_entropy_table3
 from regbench.reports.gan.curves import draw_gan_fid, draw_gan_losses, draw_gan_rates, has_rates
 from regbench.reports.gan.samples import draw_gan_samples, has_samples
 from regbench.reports.gan.sections import Section, gan_sections
@@ -33,12 +28,13 @@ from regbench.reports.gan.table1 import write_gan_table1
 from regbench.reports.store import Store
 
 PAPER = ROOT / "results" / "paper"
+ENTROPY = OWN / "entropy_guidance" / "numbers.yaml"
 
 
 def publish_entropy_figures(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
     """The entropy paper's Figures 2 to 6, and the tables behind them."""
     found = pages(rows)
-    written = write_autoencoders(found, load_paper_numbers(PAPER / "entropy_guidance.yaml"), results / "tables")
+    written = write_autoencoders(found, load_paper_numbers(ENTROPY), results / "tables")
     written.append(write_readme("entropy results", autoencoder_findings.summary(found), results))
     if not pictures:
         return written
@@ -53,12 +49,12 @@ def publish_entropy_figures(rows: Sequence[dict], results: Path, pictures: bool)
 
 def publish_entropy_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
     """The entropy paper's Table 1; it has no pictures."""
-    return write_entropy_table1(rows, load_paper_numbers(PAPER / "entropy_guidance.yaml"), results / "tables")
+    return write_entropy_table1(rows, load_paper_numbers(ENTROPY), results / "tables")
 
 
 def publish_entropy_table2(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
     """The entropy paper's Table 2, the README's lines of it; per budget a picture of the gains."""
-    found, numbers = large_pages(rows), load_paper_numbers(PAPER / "entropy_guidance.yaml")
+    found, numbers = large_pages(rows), load_paper_numbers(ENTROPY)
     written = write_entropy_table2(rows, numbers, results / "tables")
     written.append(write_readme("imagenette results", large_summary(found, numbers), results))
     drawable = [page for page in found if any(group.done for group in page.groups)] if pictures else []
@@ -66,17 +62,6 @@ def publish_entropy_table2(rows: Sequence[dict], results: Path, pictures: bool) 
     return written + [
         draw_large_gains(page, numbers, folder / f"entropy_table2_{page.budget}.png") for page in drawable
     ]
-
-
-def publish_entropy_table3(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
-    """The entropy paper's Table 3, the README's lines of it; per dataset and budget its Figure 10."""
-    found, numbers = unet_parts(rows), load_paper_numbers(PAPER / "entropy_guidance.yaml")
-    written = write_entropy_table3(rows, numbers, results / "tables")
-    written.append(write_readme("u-net results", unet_summary(found), results))
-    drawable = [part for part in found if has_masks(part)] if pictures else []
-    folder = results / "figures"
-    names = [f"entropy_figure10_{part.dataset}_{part.budget}.png" for part in drawable]
-    return written + [draw_unet_masks(part, folder / name) for part, name in zip(drawable, names, strict=True)]
 
 
 def publish_gan_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
@@ -102,7 +87,6 @@ PUBLISHERS: dict[str, Callable[[Sequence[dict], Path, bool], list[Path]]] = {
     "entropy-figures": publish_entropy_figures,
     "entropy-table1": publish_entropy_table1,
     "entropy-table2": publish_entropy_table2,
-    "entropy-table3": publish_entropy_table3,
     "gan-table1": publish_gan_table1,
 }
 

@@ -14,6 +14,7 @@ from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.records import Record, cell, measured
 from regbench.evidence.stops import seconds_per_epoch
 from regbench.evidence.tables import EN_DASH, Cell, Table, to_csv, to_tex, write_texts
+from regbench.evidence.training_words import settings_words
 from regbench.reports.entropy.large_best import Gain, accuracy, best, count, gains, treated
 from regbench.reports.entropy.large_notes import (
     GUIDE,
@@ -26,7 +27,6 @@ from regbench.reports.entropy.large_paper import gain as paper_gain
 from regbench.reports.entropy.large_paper import highest, paper_count, printed
 from regbench.reports.entropy.large_rows import LINES, Line, Page, pages
 from regbench.reports.entropy.printed import in_bold, percent
-from regbench.reports.entropy.training_words import settings_words
 from regbench.reports.notes import gap_note, page
 
 NAMES = ("Model", "Strategy", "Layers")
