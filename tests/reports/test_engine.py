@@ -332,7 +332,7 @@ def test_images_are_drawn_of_the_seed_that_most_lines_hold(paper):
     titled = replace(spec, first="test/mask", panels=(Panel("seed {seed}, {value} %", metric="accuracy"),))
     assert figures.holding(section, titled) == []
     section = built(paper, [with_images(each, "test/mask") for each in rows]).sections[0]
-    figure = figures.DRAWN["images"]([section], titled)
+    figure = figures.DRAWN["images"]([section], titled, None)
     assert [axes.get_title() for axes in figure.axes[:3]] == [
         "true mask",
         "Plain\nseed 2, 95.00 %",

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regbench.errors import UserError
+from regbench.evidence import best_notes  # noqa: F401  its notes register
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.notes import parsed
 from regbench.evidence.numbers import PaperNumbers, load_paper_numbers

@@ -15,6 +15,7 @@ from scipy import special
 
 from regbench.errors import UserError
 from regbench.evidence import stats
+from regbench.evidence.choices import choices, p_of_best
 from regbench.evidence.groups import Group
 from regbench.evidence.metrics import Metric
 from regbench.evidence.ranks import LEAST, LIMITS, page_p, spearman
@@ -22,6 +23,7 @@ from regbench.evidence.sections import Section
 from regbench.evidence.spec import PRINTED, Column, Family, Line, Page, TableSpec, Test
 
 OPPOSITE = {"less": "greater", "greater": "less"}
+LINES = "lines"  # the family of the best of several values, over the lines of their table
 OTHERS = "others"  # the family of what no family of the page names, table by table
 UNTESTED = "a test that gains by this is not made"
 ROUNDING = 1e-12
@@ -34,7 +36,8 @@ class Estimate:
     status: done, failed (a member failed), not run (no row), absent (the notes say why), reference (the line that
     others are compared with). `bounds`: whether trainings of the line, or of the other, give a lower bound only. `p` is
     that of `direction`, `p_opposite` that of the opposite one, corrected over `family` as `p_holm` and
-    `p_opposite_holm`; of a trend `p_page` is Page's beside the t-test's.
+    `p_opposite_holm`; of a trend `p_page` is Page's beside the t-test's. Of the best of `k` values, `choice` is the one
+    taken, `top` that with the base among them, and `p_best` allows for the choice.
     """
 
     line: str
@@ -59,6 +62,11 @@ class Estimate:
     p_opposite_holm: float | None = None
     p_page: float | None = None
     p_page_holm: float | None = None
+    choice: object = None
+    top: object = None
+    k: int | None = None
+    p_best: float | None = None
+    p_best_holm: float | None = None
 
     @property
     def done(self) -> bool:
@@ -124,6 +132,13 @@ class Estimates:
         key = case_key(section, line, None, metric, "")
         return self._claimed.get(key) or _trend(section, line, section.metric(metric))
 
+    def best(self, section: Section, line: Line, metric: str, protocol: str = "", unpaired: bool = False) -> Estimate:
+        """What the best of a line's values gains over its base; one computation for all columns that show it."""
+        key = ("best", section.dataset, line.key, metric, protocol, unpaired)
+        if key not in self._means:
+            self._means[key] = _best(section, line, section.metric(metric), protocol, unpaired)
+        return self._means[key]
+
     def cases(self, name: str, section: Section | None = None) -> list[tuple[Case, Estimate]]:
         """The comparisons of a family, in its order, with their estimates; of one section where it is given."""
         sections = [section] if section else self.sections
@@ -135,20 +150,23 @@ class Estimates:
 
     def _table(self, section: Section, spec: TableSpec) -> dict[tuple[int, int, str], Estimate]:
         """Differences that no family tests but a column does are tested here, one Holm correction over them."""
-        found = {}
+        found, columns = {}, section.columns(spec)
         for (row, line), (place, column), source in product(
-            enumerate(section.lines(spec)), enumerate(spec.columns), spec.sources or ("",)
+            enumerate(section.lines(spec)), enumerate(columns), spec.sources or ("",)
         ):
-            if (column.metric or column.over) and source != PRINTED and not spec.tests:
-                found[row, place, source] = self.column(section, line, column, source, spec.columns[:place])
+            if (column.metric or column.over or column.best) and source != PRINTED and not spec.tests:
+                found[row, place, source] = self.column(section, line, column, source, columns[:place])
+        for place in (place for place, column in enumerate(columns) if column.best):
+            keys = [key for key in found if key[1] == place]
+            found |= dict(zip(keys, corrected([found[key] for key in keys]), strict=True))
         open_ = {
-            key: tested(each, spec.columns[key[1]].test, OTHERS)
+            key: tested(each, columns[key[1]].test, OTHERS)
             for key, each in found.items()
-            if spec.columns[key[1]].test and each.comparison is not None and not each.family
+            if columns[key[1]].test and each.comparison is not None and not each.family
         }
         done = dict(zip(open_, corrected(list(open_.values())), strict=True))
         for (row, place, source), each in done.items():
-            column = spec.columns[place]
+            column = columns[place]
             own, other = sides(section, section.lines(spec)[row], column)
             key = case_key(section, own, other, column.metric, column.protocol or source, column.mode)
             self._open.setdefault(key, each)
@@ -160,6 +178,8 @@ class Estimates:
         """What a column shows of a line; a difference that an earlier column shows the other way round is not made."""
         if column.over:
             return self.trend(section, self.page.lines[column.over], column.metric)
+        if column.best:
+            return self.best(section, line, column.metric or "accuracy", column.protocol, column.unpaired)
         own, other = sides(section, line, column)
         protocol = column.protocol or source
         if other is None:
@@ -192,6 +212,7 @@ class Estimates:
 def sides(section: Section, line: Line, column: Column) -> tuple[Line, Line | None]:
     """The line that a column reads in the row of `line`, and what it subtracts (None: nothing)."""
     own = section.partner(line, column.line) if column.line else line
+    own = own if column.at is None else section.cell(own, column.at)
     if not column.minus:
         return own, None
     return own, line if column.minus == "row" else section.partner(line, column.minus)
@@ -202,7 +223,7 @@ ABSENT = {"status": "absent", "mean": None, "low": None, "high": None, "comparis
 
 def corrected(found: Sequence[Estimate]) -> list[Estimate]:
     """Holm's correction over all of these, one call one family: each kind of p-value by itself."""
-    pairs = {"p": "p_holm", "p_opposite": "p_opposite_holm", "p_page": "p_page_holm"}
+    pairs = {"p": "p_holm", "p_opposite": "p_opposite_holm", "p_page": "p_page_holm", "p_best": "p_best_holm"}
     holm = {name: stats.holm([getattr(each, key) for each in found]) for key, name in pairs.items()}
     return [replace(each, **{name: values[place] for name, values in holm.items()}) for place, each in enumerate(found)]
 
@@ -327,6 +348,53 @@ def _paired(
         notes=tuple(notes),
         comparison=found,
         bounds=flags,
+    )
+
+
+def _best(section: Section, line: Line, metric: Metric, protocol: str, unpaired: bool) -> Estimate:
+    """The gain of the chosen value over the base, one-sided; its p-values are corrected over the lines of its table."""
+    found, protocol = choices(section, line), protocol or metric.default
+    blank = Estimate(
+        line.label, f"best_gain_in_{metric.name}", protocol, metric.unit_of_differences, k=len(found.above)
+    )
+    base = section.partner(line, line.base)
+    if not found.above:
+        return replace(blank, status="failed" if found.failed else "not run", notes=found.failed)
+    missing = _unavailable_other(found.base, blank, base.label)
+    if missing:
+        return missing
+    value = found.best(protocol)
+    chosen = section.cell(line, value)
+    if unpaired:
+        made = _unpaired(blank, chosen, base, [section.group(chosen), found.base], metric)
+    else:
+        made = _difference(section, chosen, base, metric, protocol, (line.mode, line.mode))
+        made = replace(made, line=line.label, metric=blank.metric, k=blank.k)
+    if not made.done:
+        return made
+    p, opposite = p_values(made.comparison, "greater") if made.comparison.standard_error else (None, None)
+    picked = {"choice": value, "top": found.top(protocol), "p_best": p_of_best(found, value, metric, protocol)}
+    return replace(made, direction="greater", family=LINES, p=p, p_opposite=opposite, **picked)
+
+
+def _unpaired(blank: Estimate, line: Line, other: Line, groups: Sequence[Group], metric: Metric) -> Estimate:
+    """The difference of two means, all trainings of both: Welch's."""
+    values = [list(each.per_seed(lambda row: metric.read(row, blank.protocol, line.mode)).values()) for each in groups]
+    found, notes = stats.welch_test(*values), ()
+    if len(values[0]) != len(values[1]):
+        text = f"{line.label} has n = {len(values[0])}, {other.label} n = {len(values[1])}"
+        notes = (f"{text}: Welch's test takes all of both",)
+    if found.p is None:
+        notes = (*notes, "one training only or no spread at all: no interval and no test")
+    return replace(
+        blank,
+        mean=found.difference,
+        low=found.low,
+        high=found.high,
+        seeds=groups[0].seeds,
+        against=other.label,
+        notes=notes,
+        comparison=found,
     )
 
 

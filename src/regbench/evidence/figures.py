@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from regbench.errors import UserError
 from regbench.evidence import stats
 from regbench.evidence.arrays import stored_array
 from regbench.evidence.cells import number
+from regbench.evidence.estimates import Estimates
 from regbench.evidence.groups import Group
 from regbench.evidence.pages import Built
 from regbench.evidence.sections import Section
-from regbench.evidence.spec import FigureSpec, Line, Panel, filled, short
+from regbench.evidence.spec import FigureSpec, Line, Panel, filled, short, word
 from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
 
 BELOW = 10.0  # on a log axis 0 stands this factor below the smallest value
@@ -45,7 +46,9 @@ def draw_figures(built: Built, folder: Path) -> list[Path]:
             if finished and (spec.kind != "images" or holding(sections[0], spec)):
                 first = sections[0]
                 name = filled(spec.file, {"dataset": first.dataset, "budget": first.budget})
-                written.append(save(DRAWN[spec.kind](sections, spec), folder / f"{name}.png"))
+                written.append(
+                    save(DRAWN[spec.kind](sections, spec, built.estimates[first.budget]), folder / f"{name}.png")
+                )
     return written
 
 
@@ -73,7 +76,7 @@ def curve_values(group: Group, curve: str, mode: str) -> dict[int, list[float]]:
     return dict(sorted(found.items()))
 
 
-def _draw_epochs(sections: Sequence[Section], spec: FigureSpec) -> Figure:
+def _draw_epochs(sections: Sequence[Section], spec: FigureSpec, estimates: Estimates) -> Figure:
     """A row of panels a section, a line for each of the panel's lines with finished trainings."""
     across = len(spec.panels)
     figure = new_figure(5.0 * across, 3.7 * len(sections) + 1.3)
@@ -114,7 +117,7 @@ def wrapped(note: str, width: int) -> str:
     return textwrap.fill(note, width)
 
 
-def _draw_setting(sections: Sequence[Section], spec: FigureSpec) -> Figure:
+def _draw_setting(sections: Sequence[Section], spec: FigureSpec, estimates: Estimates) -> Figure:
     """A column for each swept line with rows, a row for each panel title; single trainings faint behind the means."""
     (section,) = sections
     names = list(dict.fromkeys(name for panel in spec.panels for name in panel.lines))
@@ -186,7 +189,135 @@ def tiled(images: np.ndarray, columns: int, gap: tuple[int, int] = (1, 1), empty
     return picture
 
 
-def _draw_images(sections: Sequence[Section], spec: FigureSpec) -> Figure:
+def _draw_lines(sections: Sequence[Section], spec: FigureSpec, estimates: Estimates) -> Figure:
+    """A panel for each combination of lines, or as the spec has them: means or differences over a swept setting."""
+    (section,) = sections
+    panels = [
+        each
+        for each in _line_panels(section, spec)
+        if each[1].paper or any(_series(section, line, each[1]) for line in each[2])
+    ]
+    across = spec.across or min(3, math.ceil(math.sqrt(len(panels))))
+    down = -(-len(panels) // across)
+    figure = new_figure(4.1 * across + 1.6, 3.4 * down + 1.3)
+    grid = list(figure.subplots(down, across, sharex=True, sharey=True, squeeze=False).flat)
+    for axes, (title, panel, lines) in zip(grid, panels, strict=False):
+        _draw_series(axes, section, panel, lines, estimates)
+        run = any(cells for line in lines for cells in _series(section, line, panel).values())
+        axes.set_title(title if run else f"{title} (ours: not run)", fontsize=10)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    found = {}
+    for axes in figure.axes:
+        found |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+    figure.legend(found.values(), found.keys(), loc="outside right center", frameon=False, fontsize=9)
+    figure.suptitle(section.heading(spec.title).replace(", at most", ",\nat most"), fontsize=10)
+    figure.supxlabel(wrapped(spec.note, 36 * across), fontsize=8)
+    return figure
+
+
+def _line_panels(section: Section, spec: FigureSpec) -> list[tuple[str, Panel, list[Line]]]:
+    """(title, panel, lines): one for each combination that the lines of a panel are of."""
+    found = []
+    for panel in spec.panels:
+        lines = [section.page.lines[name] for name in panel.lines]
+        for combination in dict.fromkeys(line.combination for line in lines):
+            own = [line for line in lines if line.combination == combination]
+            found.append((filled(panel.title, own[0].names), panel, own))
+    return found
+
+
+def _series(section: Section, line: Line, panel: Panel) -> dict[str, dict[object, Line]]:
+    """By label the cells of one curve by their place: of a line with two sweeps a curve a value of the last one."""
+    if len(line.sweep) == 1:
+        found = {value: section.cell(line, value) for value in section.values([line]) if value}
+        cells = {value: cell for value, cell in found.items() if section.group(cell)}
+        return {line.names.get("series", line.label): cells} if cells or panel.paper else {}
+    curves: dict[str, dict[object, Line]] = {}
+    prefixes = section.prefixes(line)
+    for value in section.values(prefixes):
+        cells = {prefix.at[-1]: section.cell(prefix, value) for prefix in prefixes}
+        cells = {place: cell for place, cell in cells.items() if (group := section.group(cell)) and group.done}
+        curves |= {f"{line.word} = {word(value)}": cells} if cells else {}
+    return curves
+
+
+def _draw_series(axes: Axes, section: Section, panel: Panel, lines: Sequence[Line], estimates: Estimates) -> None:
+    curves = [(label, cells, line) for line in lines for label, cells in _series(section, line, panel).items()]
+    places = sorted({place for _, cells, _ in curves for place in cells})
+    single = all(len(line.sweep) == 1 for line in lines)  # values of a strength have no common scale: one place each
+    if single:
+        places = [value for value in section.values(lines) if value]
+    x = {place: float(number_) if single else float(place) for number_, place in enumerate(places)}
+    spread = 0.024 * (max(x.values()) - min(x.values()) or 100)
+    for number_, (label, cells, line) in enumerate(curves):
+        shift = spread * (number_ - (len(curves) - 1) / 2)
+        style = section.page.looks.get(line.name.split(".")[0]) if single else None
+        own = LineStyle(*style) if style else CYCLE[number_ % len(CYCLE)]
+        base = {place: section.partner(cell, line.base) for place, cell in cells.items()} if panel.minus else {}
+        found = {
+            place: estimates.difference(section, cell, base[place], panel.metric, panel.protocol)
+            if panel.minus
+            else estimates.mean(section, cell, panel.metric, panel.protocol)
+            for place, cell in cells.items()
+        }
+        done = {place: each for place, each in found.items() if each.done}
+        axes.errorbar(
+            [x[place] + shift for place in done],
+            [each.mean for each in done.values()],
+            yerr=[(each.high - each.mean) if each.high is not None else 0.0 for each in done.values()],
+            color=own.color,
+            linestyle=own.dash,
+            marker=own.marker,
+            markersize=5,
+            linewidth=1.4,
+            capsize=2,
+            label=label,
+        )
+        if panel.paper:
+            _draw_printed(axes, section, line, x, shift, own)
+    _finish_lines(axes, section, panel, lines, x, single)
+
+
+def _draw_printed(axes: Axes, section: Section, line: Line, x: Mapping, shift: float, style: LineStyle) -> None:
+    """The paper's numbers of fractions over its line's own number at 0, in percentage points."""
+    numbers = {
+        place: section.numbers.find(section.page.paper_table, str(line.paper), word(place)) for place in (0.0, *x)
+    }
+    if numbers[0.0] is None:
+        return
+    found = {place: 100 * (each.value - numbers[0.0].value) for place, each in numbers.items() if place and each}
+    axes.plot(
+        [x[place] + shift for place in found],
+        list(found.values()),
+        color=style.color,
+        linestyle=":",
+        marker=style.marker,
+        markerfacecolor="white",
+        markersize=4,
+        linewidth=1,
+        alpha=0.6,
+    )
+
+
+def _finish_lines(axes: Axes, section: Section, panel: Panel, lines: Sequence[Line], x: Mapping, single: bool) -> None:
+    key = lines[0].sweep[-1] if single else lines[0].sweep[0]
+    axes.set(xlabel=lines[0].word if single and lines[0].word else key.rsplit(".", 1)[-1], ylabel=panel.label)
+    axes.set_xticks(list(x.values()), [word(place) for place in x])
+    axes.tick_params(labelbottom=True)
+    if panel.minus:
+        axes.axhline(0, color="0.3", linewidth=0.8)
+    if panel.log:
+        axes.set_yscale("log", subs=(2, 5))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
+    if panel.level:  # the cap on epochs
+        axes.axhline(section.rows[0]["config"]["epochs"], color="0.5", linestyle=":", linewidth=1)
+        axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+
+
+def _draw_images(sections: Sequence[Section], spec: FigureSpec, estimates: Estimates) -> Figure:
     """What a row of each line holds, of the seed that most lines have: a panel a line, or a column a line."""
     (section,) = sections
     shown = holding(section, spec)
@@ -258,8 +389,9 @@ def _picture(images: np.ndarray) -> np.ndarray:
     return tiled(np.moveaxis(colours, 1, -1), math.ceil(math.sqrt(len(images))), empty=1.0)
 
 
-DRAWN: Mapping[str, Callable[[Sequence[Section], FigureSpec], Figure]] = {
+DRAWN: Mapping[str, Callable[[Sequence[Section], FigureSpec, Estimates], Figure]] = {
     "epochs": _draw_epochs,
     "setting": _draw_setting,
+    "lines": _draw_lines,
     "images": _draw_images,
 }

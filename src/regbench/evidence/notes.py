@@ -9,11 +9,17 @@ from statistics import fmean
 
 from regbench.errors import UserError
 from regbench.evidence import stats
+from regbench.evidence.best_of_many import control_beaten
 from regbench.evidence.cells import number
-from regbench.evidence.estimates import OTHERS, Estimate, Estimates
-from regbench.evidence.sections import Section
+from regbench.evidence.choices import Count, count
+from regbench.evidence.estimates import LINES, OTHERS, Estimate, Estimates, sides
+from regbench.evidence.groups import flatten
+from regbench.evidence.numbers import PaperNumber
+from regbench.evidence.protocols import PROTOCOLS
+from regbench.evidence.sections import Section, place
 from regbench.evidence.settings import image_count
-from regbench.evidence.spec import Line, TableSpec
+from regbench.evidence.spec import Line, TableSpec, word
+from regbench.evidence.stops import usable
 from regbench.evidence.tables import EN_DASH
 from regbench.evidence.training_words import settings_words
 
@@ -77,12 +83,22 @@ def _call(entry: object, shown: Shown) -> str | None:
 def tests(shown: Shown) -> str | None:
     """Which p-values are corrected together."""
     tested = [each for each in shown.found.values() if each.p is not None]
-    families = dict.fromkeys(each.family for each in tested if each.family != OTHERS)
+    families = dict.fromkeys(each.family for each in tested if each.family not in (OTHERS, LINES))
     others = sum(each.family == OTHERS for each in tested)
     parts = []
     if families:
         named = ", ".join(f"*{name}* ({_counted(shown.estimates.counts[name], 'test')})" for name in families)
         parts.append(f"in the claimed direction, Holm-corrected over a family of all data sets of this budget: {named}")
+    gains = {
+        key[1]: sum(each.p is not None for k, each in shown.found.items() if k[1] == key[1])
+        for key, each in shown.found.items()
+        if each.family == LINES
+        and not shown.spec.columns[key[1]].unpaired
+        and shown.spec.columns[key[1]].best == "gain"
+        and each.p is not None
+    }
+    if gains:
+        parts.append(f"gains one-sided, Holm-corrected over the {_counted(max(gains.values()), 'line')} tested here")
     if others:
         what = "all others" if families else "all"
         parts.append(f"{what} two-sided, Holm-corrected over the {_counted(others, 'difference')} of this table")
@@ -116,8 +132,17 @@ def held_out(shown: Shown) -> str:
 @note
 def gap(shown: Shown, metric: str = "accuracy", unit: str = "pp", noun: str = "row") -> str:
     """What choosing the epoch on the test split adds, over the lines of the table."""
-    sides = [shown.column(metric=metric, protocol=protocol, minus="") for protocol in ("paper", "held-out")]
-    gaps = [sides[0][label].mean - each.mean for label, each in sides[1].items() if each.done and label in sides[0]]
+    found: dict[str, dict[tuple, Estimate]] = {name: {} for name in PROTOCOLS}
+    for (row, place_, _), each in shown.found.items():
+        column = shown.spec.columns[place_]
+        if column.metric == metric and not (column.minus or column.best or column.over) and each.protocol in found:
+            own, _ = sides(shown.section, shown.lines[row], column)
+            found[each.protocol][own.key, own.mode] = each  # a cell that several lines share counts once
+    gaps = [
+        found["paper"][key].mean - each.mean
+        for key, each in found["held-out"].items()
+        if each.done and key in found["paper"]
+    ]
     if not gaps:
         return f"Selection gap: {EN_DASH} (no {noun} has a mean)."
     return (
@@ -127,13 +152,23 @@ def gap(shown: Shown, metric: str = "accuracy", unit: str = "pp", noun: str = "r
 
 
 @note
-def power(shown: Shown, minus: str, metric: str = "accuracy", reference: str = "the baseline", mode: str = "") -> str:
+def power(
+    shown: Shown,
+    minus: str = "",
+    metric: str = "accuracy",
+    reference: str = "the baseline",
+    mode: str = "",
+    best: str = "",
+) -> str:
     """What the differences to the reference could have shown, alone and at the first step of their correction."""
     wanted = {"minus": minus, "metric": metric} | ({"mode": mode} if mode else {})
+    wanted |= {"best": best, "unpaired": False} if best else {}
+    found = {label: each for label, each in shown.column(**wanted).items() if each.p is not None}
     parts = []
-    for label, each in shown.column(**wanted).items():
-        if each.p is not None and each.comparison.standard_error is not None:
-            alone, first = (smallest(each, alpha) for alpha in (0.05, 0.05 / family_size(shown, each)))
+    for label, each in found.items():
+        if each.comparison.standard_error is not None:
+            size = len(found) if each.family == LINES else family_size(shown, each)
+            alone, first = (smallest(each, alpha) for alpha in (0.05, 0.05 / size))
             parts.append(f"{label} {number(alone, each.unit)} ({number(first, each.unit)})")
     if not parts:
         return f"Smallest difference to {reference} that these runs could have shown: {EN_DASH} (no test)."
@@ -240,6 +275,81 @@ def defaults(shown: Shown, line: str) -> str:
 def training(shown: Shown) -> str:
     """What the rows share: their images, how they were trained, the loss."""
     return settings_words(shown.section.rows)
+
+
+def paper_cells(shown: Shown, line: Line) -> dict[object, PaperNumber]:
+    """The paper's numbers of a line by the value of its last sweep."""
+    find = shown.section.numbers.find
+    found = {
+        v: find(shown.section.page.paper_table, str(line.paper), word(v)) for v in shown.section.values(shown.lines)
+    }
+    return {value: each for value, each in found.items() if each is not None}
+
+
+def paper_top(shown: Shown, line: Line) -> PaperNumber | None:
+    """The paper's highest number of a line, at the smallest value that has it."""
+    return max(paper_cells(shown, line).values(), key=lambda each: each.value, default=None)
+
+
+def paper_gain(shown: Shown, line: Line) -> float | None:
+    """The paper's best value above 0 minus its value at 0, of fractions in percentage points."""
+    cells = paper_cells(shown, line)
+    above = [each.value for value, each in cells.items() if value]
+    return 100 * (max(above) - cells[0.0].value) if above and 0.0 in cells else None
+
+
+def paper_count(shown: Shown) -> Count:
+    """In how many lines the paper's highest number is not at 0; each line has a cell at 0 of its own."""
+    tops = {line.key: top for line in shown.lines if (top := paper_top(shown, line))}
+    sizes = [[len(paper_cells(shown, line)) - 1] for line in shown.lines if line.key in tops]
+    return Count(sum(float(top.column) != 0 for top in tops.values()), len(tops), control_beaten(sizes))
+
+
+@note
+def best_counts(shown: Shown) -> str:
+    """In how many lines the best cell is not the base, here and in the paper, beside what chance gives."""
+    found = {f"protocol {name}": count(shown.section, shown.lines, name) for name in PROTOCOLS}
+    parts = [f"{name} {counted(each)}" for name, each in found.items()]
+    text = f"Lines whose best cell has the loss on: {'; '.join(parts)}"
+    if shown.section.numbers is not None:
+        text += f"; in the paper {counted(paper_count(shown))}"
+    sizes = {
+        len(g.done)
+        for line in shown.lines
+        for c in shown.section.cells(line).values()
+        if usable(g := shown.section.group(c))
+    }
+    if len(sizes) > 1:
+        text += ". Chance takes cells of one n: those of fewer trainings vary more, and are the best more often"
+    return f"{text}."
+
+
+def counted(found: Count) -> str:
+    """`3 of 5 (chance alone: 3.2 on average, 3 or more with probability 0.76)`."""
+    if not found.lines:
+        return f"{EN_DASH} (no line has its base and another cell)"
+    return (
+        f"{found.above} of {found.lines} (chance alone: {found.expected:.1f} on average, {found.above} or more with "
+        f"probability {found.at_least:.2f})"
+    )
+
+
+@note
+def coverage(shown: Shown) -> str:
+    """How many of the experiment's cells of this budget have rows, and which lines it has no cell of."""
+    from regbench.experiments import experiment_cells  # here: Hydra, which whoever only reads tables need not load
+
+    section = shown.section
+    keys = set()
+    for cell in experiment_cells(section.page.experiment, (section.budget,)):
+        for config in (member.config for member in cell.members if member.config["dataset"]["name"] == section.dataset):
+            line, key = place(section.page, flatten(config))
+            keys |= {key} if line else set()
+    bases = {line.base for line in section.page.lines.values() if line.base}
+    counts = [(len(each), sum(key[0] in bases for key in each)) for each in (keys & set(section.groups), keys)]
+    absent = [line.label for line in shown.lines if line.source not in {key[0] for key in keys}]
+    text = f"Cells with rows: {counts[0][0]} of {counts[1][0]} ({counts[0][1]} of {counts[1][1]} without the loss)."
+    return text + (f" The experiment has no cell of: {'; '.join(absent)}." if absent else "")
 
 
 @note

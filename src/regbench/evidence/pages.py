@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from regbench.evidence.cells import FIXED, cell, count_cell, difference_text, mean_text, number, p_text
-from regbench.evidence.estimates import Case, Estimate, Estimates
-from regbench.evidence.notes import Shown, code, smallest, written
+from regbench.evidence.cells import FIXED, cell, count_cell, difference_text, interval_text, mean_text, number, p_text
+from regbench.evidence.choices import count
+from regbench.evidence.estimates import Case, Estimate, Estimates, sides
+from regbench.evidence.notes import Shown, code, paper_cells, paper_count, paper_gain, paper_top, smallest, written
 from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.sections import Section, find_sections
 from regbench.evidence.settings import devices
-from regbench.evidence.spec import PRINTED, Column, Line, Page, Readme, TableSpec
+from regbench.evidence.spec import PRINTED, Column, Line, Page, Readme, TableSpec, filled, word
 from regbench.evidence.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_markdown, to_tex, write_texts
 
 BUDGET_NOTES = {
@@ -26,7 +27,7 @@ BUDGET_NOTES = {
 CSV_FIELDS = (
     *("budget", "dataset", "table", "line", "against", "metric", "protocol", "unit", "status", "mean", "low", "high"),
     *("n", "seeds", "failed_seeds", "bound", "direction", "family", "p", "p_holm", "p_opposite", "p_opposite_holm"),
-    *("p_page", "p_page_holm", "smallest_80", "note"),
+    *("p_page", "p_page_holm", "choice", "k", "p_best", "p_best_holm", "smallest_80", "note"),
 )
 
 
@@ -85,21 +86,34 @@ def markdown(built: Built, tables: dict[str, list[Table]], after: Sequence[Table
 
 def section_tables(built: Built, section: Section) -> list[Table]:
     """All tables of a section."""
-    return [build_table(built.estimates[section.budget], section, spec) for spec in built.page.tables]
+    estimates, specs = built.estimates[section.budget], [spec for spec in built.page.tables if section.shows(spec)]
+    return [build_table(estimates, section, spec) for spec in specs]
 
 
 def build_table(estimates: Estimates, section: Section, spec: TableSpec) -> Table:
     """One table, its footnotes, notes and long form."""
     if spec.tests:
         return _tests_table(estimates, section, spec)
-    shown = Shown(section, estimates, spec, section.lines(spec), estimates.table(section, spec))
+    columns, found = section.columns(spec), estimates.table(section, spec)
+    shown = Shown(section, estimates, replace(spec, columns=tuple(columns)), section.lines(spec), found)
     return Table(
-        title=section.title(spec.title),
-        columns=tuple(_head(column, section) for column in spec.columns),
-        rows=tuple(_rows(shown)),
+        title=section.title(spec.title, section.shown_groups(spec)),
+        columns=tuple(_head(column, section) for column in columns),
+        rows=(*_rows(shown), *([_total(shown)] if spec.total else [])),
         notes=written(shown),
         records=tuple(_csv(section, spec, each) for each in _records(shown)),
     )
+
+
+def _beside_number(section: Section, line: Line, column: Column, found: PaperNumber) -> str:
+    """What the paper prints with a number: bold type, a p-value."""
+    p = printed(section, line, replace(column, paper=column.paper_p)) if column.paper_p else None
+    return " (bold)" * in_bold(found) + (f", p = {p.printed}" if p else "")
+
+
+def in_bold(found: PaperNumber) -> bool:
+    """Whether the paper sets it in bold."""
+    return "in bold" in found.read
 
 
 def _head(column: Column, section: Section) -> str:
@@ -119,7 +133,7 @@ def _sources(shown: Shown, line: Line) -> Sequence[str]:
     sources = [each for each in shown.spec.sources if each != PRINTED or line.paper]
     if not shown.spec.sources:
         return [""]
-    if shown.section.group(line) is None:
+    if not shown.section.has_rows(line, shown.spec):
         return [each for each in sources if each == PRINTED] + ["both protocols"]
     return sources
 
@@ -130,13 +144,24 @@ def _cell(shown: Shown, row: int, place: int, source: str) -> Cell:
         return Cell(line.label)
     if column.name:
         return Cell(_named(line, column.name, source))
+    if column.text in ("top", "gain") and not column.best:
+        return Cell(_paper_best(shown, line, column.text) or EN_DASH)
+    if column.n and column.line:  # of a base, say
+        return count_cell(section.group(section.partner(line, column.line)), _most(shown, column.line))
     if column.n:
         return Cell("1") if source == PRINTED else count_cell(section.group(line), section.most)
     if source == PRINTED or (column.paper and not shown.spec.sources):
         return Cell(printed_text(section, line, column) or EN_DASH)
     if source == "both protocols":
         return Cell(FIXED["not run"])
-    return shown_cell(shown.found[row, place, source], column)
+    if column.best:
+        return best_cell(shown, row, place, source)
+    made = shown_cell(shown.found[row, place, source], column)
+    if not column.beside or not shown.found[row, place, source].done:
+        return made
+    own, _ = sides(section, line, column)
+    beside = shown.estimates.mean(section, own, column.beside)
+    return Cell(f"{made.text}, {number(beside.mean, beside.unit)} {beside.unit}", made.footnotes)
 
 
 def _named(line: Line, name: str, source: str) -> str:
@@ -155,11 +180,77 @@ def shown_cell(estimate: Estimate, column: Column) -> Cell:
     return made
 
 
+def best_cell(shown: Shown, row: int, place: int, source: str) -> Cell:
+    """What a column shows of the best of a line's values."""
+    line, column, found = shown.lines[row], shown.spec.columns[place], shown.found[row, place, source]
+    if column.best == "k":
+        return Cell(str(found.k), _few(shown, line))
+    if not found.done:
+        return cell(found)
+    if column.best == "gain":
+        if column.text != "at":
+            return Cell(difference_text(found, found.p if column.unpaired else found.p_holm), found.notes)
+        interval = f" [{interval_text(found)}]" if found.low is not None else ""
+        return Cell(f"{number(found.mean, found.unit, signed=True)}{interval} at {word(found.choice)}", found.notes)
+    if column.best == "p":
+        holm = p_text(found.p_best_holm).removeprefix("p ").removeprefix("= ")
+        return Cell(EN_DASH if found.p_best is None else f"{p_text(found.p_best)} ({holm})")
+    value = found.choice if column.best == "choice" else found.top
+    return Cell(EN_DASH if value is None else word(value))
+
+
+def _few(shown: Shown, line: Line) -> tuple[str, ...]:
+    """Which values a choice could not be made among, and which have fewer trainings than the base."""
+    cells = shown.section.cells(line)
+    above = {value: shown.section.group(each) for value, each in cells.items() if value}
+    base = shown.section.group(cells[0.0]) if 0.0 in cells else None
+    named = line.word or "value"
+    missing = [word(each) for each in shown.section.values(shown.lines) if each and each not in above]
+    notes = [f"{line.label}: no rows of {named} {', '.join(missing)}"] if missing and above else []
+    notes += [f"{cells[value].label}: {group.failure}" for value, group in above.items() if group.failed]
+    most = len(base.done) if base else 0
+    few = [f"{word(v)} (n = {len(g.done)})" for v, g in above.items() if not g.failed and len(g.done) < most]
+    notes += [f"{line.label}: fewer seeds than the base's {most}: {named} {', '.join(few)}"] if few else []
+    return tuple(notes)
+
+
+def _most(shown: Shown, name: str) -> int:
+    groups = [shown.section.group(shown.section.partner(line, name)) for line in shown.lines]
+    return max((len(group.done) for group in groups if group), default=0)
+
+
+def _total(shown: Shown) -> tuple[Cell, ...]:
+    """In how many lines the best value is not the base, ours beside chance and the paper's."""
+    texts = []
+    for column in shown.spec.columns:
+        text = ""
+        if column.best == "top":
+            ours = count(shown.section, shown.lines, column.protocol)
+            text = f"{ours.above} of {ours.lines} above 0 (chance: {ours.expected:.1f})" if ours.lines else EN_DASH
+        elif column.text == "top" and not column.best and shown.section.numbers:
+            theirs = paper_count(shown)
+            text = f"{theirs.above} of {theirs.lines} above 0"
+        texts.append(text)
+    return (Cell("all lines"), *map(Cell, texts[1:]))
+
+
+def _paper_best(shown: Shown, line: Line, what: str) -> str:
+    """The value of the paper's highest number of a line, or what the highest above 0 gains over that at 0."""
+    cells = paper_cells(shown, line) if shown.section.numbers and line.paper else {}
+    if what == "top":
+        return paper_top(shown, line).column if cells else ""
+    gain = paper_gain(shown, line)
+    return "" if gain is None else number(gain, "pp", signed=True)
+
+
 def printed(section: Section, line: Line, column: Column) -> PaperNumber | None:
     """The paper's number of a line in a column."""
-    if section.numbers is None or not line.paper or not column.paper:
+    of_paper = not section.page.printed_for or section.dataset in section.page.printed_for
+    if section.numbers is None or not line.paper or not column.paper or not of_paper:
         return None
-    place, row = column.paper.replace("{dataset}", section.page.datasets[section.dataset]), str(line.paper)
+    words = {"dataset": section.page.datasets[section.dataset]}
+    words |= {"value": word(column.at)} if column.at is not None else {}
+    place, row = filled(column.paper, words), str(line.paper)
     found = section.numbers.find(section.page.paper_table, row, place)
     if found is not None or " / " not in place:
         return found
@@ -172,9 +263,10 @@ def printed(section: Section, line: Line, column: Column) -> PaperNumber | None:
 
 def printed_text(section: Section, line: Line, column: Column) -> str | None:
     """The paper's number, or the difference of two of them, in our unit and no digit more or less."""
-    ours = printed(section, section.partner(line, column.line) if column.line else line, column)
+    base = column.line == "base"  # the paper's rows are of lines, its columns of their bases
+    ours = printed(section, section.partner(line, column.line) if column.line and not base else line, column)
     if not column.minus:
-        return in_our_unit(ours, section, column) if ours else None
+        return in_our_unit(ours, section, column) + _beside_number(section, line, column, ours) if ours else None
     theirs = printed(section, line if column.minus == "row" else section.partner(line, column.minus), column)
     if ours is None or theirs is None or ours is theirs:
         return None
@@ -191,7 +283,8 @@ def in_our_unit(found: PaperNumber, section: Section, column: Column) -> str:
     """The printed digits; a fraction in percent where ours are."""
     if not scaled(found, section, column):
         return found.printed
-    return f"{Decimal(found.printed.rstrip('%')).scaleb(2):f}".replace("-", MINUS)
+    sign = "+" if found.printed.startswith("+") else ""
+    return f"{Decimal(found.printed.rstrip('%')).scaleb(2):{sign}f}".replace("-", MINUS)
 
 
 def _tests_table(estimates: Estimates, section: Section, spec: TableSpec) -> Table:
@@ -258,6 +351,8 @@ def _records(shown: Shown) -> Iterator[Estimate]:
                 text = in_our_unit(number_, shown.section, column).rstrip("%").replace(MINUS, "-")
                 metric = shown.section.metric(column.metric)
                 yield Estimate(line.label, metric.name, PRINTED, metric.unit, mean=float(text))
+            if column.beside:
+                yield shown.estimates.mean(shown.section, sides(shown.section, line, column)[0], column.beside)
             for source in shown.spec.sources or ("",):
                 if (row, place, source) in shown.found and not (column.paper and not shown.spec.sources):
                     yield shown.found[row, place, source]
@@ -271,6 +366,7 @@ def csv_record(found: Estimate, table: str, budget: str = "", dataset: str = "")
     """An estimate as a line of the long form, by the names of CSV_FIELDS."""
     names = ("line", "against", "metric", "protocol", "unit", "status", "mean", "low", "high", "seeds", "failed_seeds")
     names += ("direction", "family", "p", "p_holm", "p_opposite", "p_opposite_holm", "p_page", "p_page_holm")
+    names += ("choice", "k", "p_best", "p_best_holm")
     fields = {name: getattr(found, name) for name in names}
     tested = found.p is not None and found.unit != "rho" and not found.bounded
     return fields | {
@@ -291,8 +387,11 @@ def readme_block(built: Built, spec: Readme) -> str:
     lines = [f"| {' | '.join(heads)} |", "|" + " :--- |" * (1 + texts) + " ---: |" * (len(heads) - 1 - texts)]
     for section in built.sections:
         lines_ = [section.page.lines[name] for name in spec.lines]
-        own = [each for line in lines_ for each in section.expanded(line)] or [next(iter(section.page.lines.values()))]
-        own = [line for line in own if section.group(line)] if spec.run else own
+        best = any(column.best for column in spec.columns)
+        own = [each for line in lines_ for each in (section.prefixes(line) if best else section.expanded(line))]
+        own = own or [next(iter(section.page.lines.values()))]
+        if spec.run:
+            own = [line for line in own if (any(section.cells(line)) if best else section.group(line))]
         lines += [f"| {' | '.join(_readme_cells(built, section, line, spec))} |" for line in own]
     return "\n".join(lines if built.sections else [*lines, "| not run |" + " |" * (len(heads) - 1)])
 
@@ -324,6 +423,12 @@ def _readme_text(section: Section, estimates: Estimates, line: Line, column: Col
     found = estimates.column(section, line, column)
     if column.minus and found.done:
         return difference_text(found, found.p_holm)
+    if column.best == "k":
+        return str(found.k)
+    if column.best and found.done:
+        interval = f" [{interval_text(found)}]" if found.low is not None else ""
+        text = f"{number(found.mean, found.unit, signed=True)}{interval} at {word(found.choice)}"
+        return f"{text} (n = {len(found.seeds)})"
     if column.counted and found.done:
         return f"{mean_text(found)} (n = {len(found.seeds)})"
     return cell(found).text

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from regbench.errors import UserError
@@ -11,7 +11,7 @@ from regbench.evidence.groups import STRENGTH, Group, check_same, check_same_dat
 from regbench.evidence.metrics import METRICS, Metric
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.settings import budgets_of, not_drawn, title_settings
-from regbench.evidence.spec import Line, Page, TableSpec, filled
+from regbench.evidence.spec import Column, Line, Page, TableSpec, filled, word
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class Section:
         if not line.sweep:
             return [line] if not line.optional or line.key in self.groups else []
         found = [key[1:] for key in self.groups if key[0] == line.source]
-        if line.values:
+        if set(line.sweep) <= set(line.values):
             found += list(product(*[[plain(each) for each in line.values[key]] for key in line.sweep]))
         wanted = {key: [plain(each) for each in values] for key, values in (at or {}).items()}
         kept = [
@@ -75,13 +75,74 @@ class Section:
         return lines or ([] if line.optional else [line.empty])
 
     def lines(self, spec: TableSpec) -> list[Line]:
-        """The lines of a table, every value of a sweep a line."""
+        """The lines of a table, every value of a sweep a line; across a sweep every value of the other ones."""
         names = [name for name in spec.lines or self.page.lines if name not in spec.skip]
-        return [line for name in names for line in self.expanded(self.page.lines[name])]
+        expanded = self.prefixes if spec.across else self.expanded
+        lines = [line for name in names for line in expanded(self.page.lines[name])]
+        return [line for line in lines if self.has_rows(line, spec)] if spec.run else lines
+
+    def shows(self, spec: TableSpec) -> bool:
+        """Whether a table has anything of its own to show."""
+        sources = {line.source for line in self.lines(spec)}
+        return not spec.optional or any(key[0] in sources for key in self.groups)
+
+    def has_rows(self, line: Line, spec: TableSpec) -> bool:
+        """Whether anything of a table's line was run."""
+        return bool(self.cells(line)) if spec.across else self.group(line) is not None
+
+    def prefixes(self, line: Line) -> list[Line]:
+        """The line at every value of its sweeps but the last; those of its base are among them."""
+        keys = line.sweep[:-1]
+        own = [key[1:-1] for key in self.groups if key[0] == line.source]
+        if line.optional and not own:
+            return []
+        base = self.page.lines[line.base] if line.base else line
+        if base.sweep == keys:
+            own += [key[1:] for key in self.groups if key[0] == base.source]
+        if set(keys) <= set(line.values):
+            own += list(product(*[[plain(each) for each in line.values[key]] for key in keys]))
+        ordered = sorted(dict.fromkeys(own), key=lambda values: _rank(values, line))
+        return [line.swept(each) for each in ordered or [()] * (not keys)]
+
+    def cell(self, line: Line, value: object) -> Line:
+        """The line of a prefix at a value of its last sweep; 0 is its base."""
+        if not value and line.base:
+            return self.partner(line, line.base)
+        return self.page.lines[line.name].swept((*line.at, value))
+
+    def cells(self, line: Line) -> dict[object, Line]:
+        """By rising value of the last sweep the cells of a prefix that have rows, its base at 0."""
+        values = {key[-1] for key in self.groups if key[:-1] == line.key}
+        found = {value: self.cell(line, value) for value in sorted({*values, *([0.0] if line.base else [])})}
+        return {value: each for value, each in found.items() if self.group(each)}
+
+    def values(self, lines: Iterable[Line]) -> list:
+        """Every value of the last sweep that any of these prefixes names or has, 0 where any has a base."""
+        found = {0.0} if any(line.base for line in lines) else set()
+        for line in lines:
+            found |= {plain(each) for each in line.values.get(line.sweep[-1], ())} | set(self.cells(line))
+        return sorted(found)
+
+    def columns(self, spec: TableSpec) -> list[Column]:
+        """The columns of a table, one for each value of what goes across."""
+        values = self.values(self.lines(spec)) if any(column.across for column in spec.columns) else []
+        return [
+            replace(column, head=filled(column.head, {"value": word(each)}), at=each) if column.across else column
+            for column in spec.columns
+            for each in (values if column.across else [None])
+        ]
+
+    def shown_groups(self, spec: TableSpec) -> list[Group]:
+        """The trainings behind a table."""
+        lines = self.lines(spec)
+        cells = [each for line in lines for each in self.cells(line).values()] if spec.across else lines
+        found = {line.key: group for line in cells if (group := self.group(line))}
+        return list(found.values())
 
     def partner(self, line: Line, name: str) -> Line:
         """The line of that name at the values that both sweep."""
-        other = self.page.lines[name]
+        name = line.base if name == "base" else name
+        other = self.page.lines.get(name + line.combination) or self.page.lines[name]
         known = dict(zip(line.sweep, line.at, strict=False))
         return other.swept(tuple(known.get(key) for key in other.sweep)) if other.sweep else other
 
@@ -93,9 +154,9 @@ class Section:
             found |= {0.0: (base.label, group)} if (group := self.group(base)) else {}
         return dict(sorted(found.items()))
 
-    def title(self, what: str) -> str:
-        """What the numbers depend on, behind the name of the table or picture."""
-        settings = title_settings(self.rows, self.groups.values(), self.page.capped)
+    def title(self, what: str, groups: Sequence[Group] = ()) -> str:
+        """What the numbers depend on, behind the name of the table or picture; n is that of `groups`, else of all."""
+        settings = title_settings(self.rows, groups or self.groups.values(), self.page.capped)
         more = f", {filled(self.page.titled, self._words())}" if self.page.titled else ""
         return f"{what.replace('{dataset}', self.name)}: {settings}{more}"
 
@@ -137,11 +198,24 @@ def plain(value: object) -> object:
 
 
 def matches(line: Line, flat: Mapping[str, object]) -> bool:
-    """Whether a flattened config has the line's settings; {any: [...]} allows several values."""
-    return all(
-        flat.get(key) in value["any"] if isinstance(value, dict) else flat.get(key) == value
-        for key, value in line.where.items()
-    ) and all(key in flat for key in (*line.sweep, *line.changes))
+    """Whether a flattened config has the line's settings: a value, {any: [...]}, {absent: true} or {list: true}."""
+    return all(_agrees(flat, key, value) for key, value in line.where.items()) and all(
+        key in flat for key in (*line.sweep, *line.changes)
+    )
+
+
+def place(page: Page, flat: Mapping[str, object]) -> tuple[Line | None, tuple]:
+    """The line of a flattened config and the key of its trainings; None for a config without a line."""
+    line = next((each for name, each in page.lines.items() if each.source == name and matches(each, flat)), None)
+    return line, (line.source, *_at(line, flat)) if line else ()
+
+
+def _agrees(flat: Mapping[str, object], key: str, value: object) -> bool:
+    if not isinstance(value, dict):
+        return flat.get(key) == value
+    if "any" in value:
+        return flat.get(key) in value["any"]
+    return key not in flat if "absent" in value else isinstance(flat.get(key), list)
 
 
 def _section(page: Page, dataset: str, budget: str, rows: list[dict], numbers: PaperNumbers | None) -> Section:
@@ -155,10 +229,13 @@ def _section(page: Page, dataset: str, budget: str, rows: list[dict], numbers: P
     swept: dict[str, list[dict]] = {}
     for row in rows:
         flat = flatten(row["config"])
-        line = next((each for each in templates if matches(each, flat)), None)
+        if page.seed_groups:
+            flat["seed_group"], seed = divmod(row["seed"], page.seed_groups)
+            row = {**row, "seed": seed}
+        line, key = place(page, flat)
         if line is None:
             raise UserError(f"row {row['id']}: it has no line in {page.what}: {_what(row, templates, flat)}")
-        members.setdefault((line.source, *_at(line, flat)), []).append(row)
+        members.setdefault(key, []).append(row)
         swept.setdefault(line.source, []).append(row)
     for name, own in swept.items():
         line = page.lines[name]
@@ -167,6 +244,13 @@ def _section(page: Page, dataset: str, budget: str, rows: list[dict], numbers: P
             varying += [*line.sweep, *line.changes, *line.varies]
             varying += [each for each in STRENGTH if any(key in STRENGTH for key in line.sweep)]
             check_same(own, f"{where}, {line.label}", ignore=("seed", *varying))
+    for name, own in swept.items():
+        base = page.lines[name].base and page.lines[page.lines[name].base]
+        if base and base.source in swept:
+            named = [key for each in (page.lines[name], base) for key in (*each.where, *each.sweep, *each.varies)]
+            check_same(
+                [*swept[base.source], *own], f"{where}, {page.lines[name].label}", ("seed", "regularizer", *named)
+            )
     groups = {key: make_group(own, f"{where}, {', '.join(map(str, key))}") for key, own in members.items()}
     return Section(page, dataset, budget, tuple(rows), groups, numbers)
 
@@ -198,13 +282,13 @@ def _what(row: dict, templates: Sequence[Line], flat: Mapping[str, object]) -> s
 
 
 def _values(value: object) -> list:
-    return list(value["any"]) if isinstance(value, dict) else [value]
+    return list(value.get("any", [value])) if isinstance(value, dict) else [value]
 
 
 def _rank(values: tuple, line: Line) -> tuple:
     """By the values that the line names, in their order, then all others as they rise."""
     ranks = []
-    for key, value in zip(line.sweep, values, strict=True):
+    for key, value in zip(line.sweep, values, strict=False):
         known = [plain(each) for each in line.values.get(key, ())]
         ranks.append((known.index(value), 0) if value in known and not _number(value) else (len(known), value))
     return tuple(ranks)

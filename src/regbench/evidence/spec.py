@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from regbench.evidence.protocols import HELD_OUT, PROTOCOLS
 
 DIRECTIONS = ("greater", "less", "two-sided")
 PRINTED = "the paper's number"  # a source of a table's rows beside the protocols
-KINDS = ("epochs", "setting", "images")
+BESTS = ("gain", "choice", "top", "k", "p")
+KINDS = ("epochs", "setting", "lines", "images")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +26,8 @@ class Line:
     `values` are shown whether they were run or not, `varies` are settings that go with the sweep. `changes` are
     settings with their defaults: one line for each combination that differs from them. `base` is the line that stands
     for strength 0 of the sweep. `lacks` are metrics or modes that say nothing here, `short` is the label where none of
-    a sweep was run, an `optional` line is shown only where it was run.
+    a sweep was run, an `optional` line is shown only where it was run. `word` names the last swept setting, where the
+    label does not: `[1], lambda 0.1`.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Line:
     varies: tuple[str, ...] = ()
     base: str = ""
     short: str = ""
+    word: str = ""
     mode: str = "full"
     paper: object = ""
     names: Mapping[str, str] = field(default_factory=dict)
@@ -50,6 +54,11 @@ class Line:
         return (self.source, *self.at)
 
     @property
+    def combination(self) -> str:
+        """What the name ends in where it is a line of one combination: `.vgg.vanilla`."""
+        return self.name.removeprefix(self.name.split(".")[0])
+
+    @property
     def title(self) -> str:
         """The label without the value of its sweep: `Dropout rate`."""
         return self.label.replace(" {value}", "")
@@ -61,11 +70,14 @@ class Line:
 
     def swept(self, at: tuple) -> Line:
         """The line at these values of the first of its swept settings."""
-        words = {key.rsplit(".", 1)[-1]: _word(value) for key, value in zip(self.sweep, at, strict=False)}
-        words |= {"value": _word(at[-1])} if at else {}
+        words = {key.rsplit(".", 1)[-1]: word(value) for key, value in zip(self.sweep, at, strict=False)}
+        words |= {"value": word(at[-1])} if at else {}
         paper = self.paper.get(at[-1], "") if isinstance(self.paper, Mapping) and at else self.paper
+        paper = filled(paper, words) if isinstance(paper, str) else paper
         names = {key: filled(text, words) for key, text in self.names.items()}
-        return replace(self, label=filled(self.label, words), names=names, paper=paper, at=at)
+        label = filled(self.label, words)
+        label += f", {self.word} {words['value']}" if self.word and len(at) == len(self.sweep) else ""
+        return replace(self, label=label, names=names, paper=paper, at=at)
 
     def changed(self, at: tuple) -> Line:
         """The line of a combination of changes, ((setting, value), ...); none of them is the line itself."""
@@ -77,8 +89,12 @@ class Line:
 class Column:
     """What a column prints: a label, n, a printed number, a metric, its difference to a line, its trend over a line.
 
-    `line` is read in the place of the row's own, `minus` is what is subtracted ("row": the row's own line). `test` is
-    the direction of what no family tests; without one that is not tested. `plain`: the mean alone, as of counts.
+    `beside` is a second metric in the same cell. `line` is read in the place of the row's own (`base`: its base),
+    `minus` is what is subtracted ("row": the row's own line). `test` is the direction of what no family tests; without
+    one that is not tested. `plain`: the mean alone, as of counts. `across` makes a column for each value of the lines'
+    last sweep. `best` is of the best of these values: its `gain` over the base (`unpaired`: by Welch's test,
+    uncorrected), the `choice` itself, the `top` one with the base among them, `k` to choose among, or the `p` that
+    allows for the choice.
     """
 
     head: str
@@ -86,20 +102,23 @@ class Column:
     name: str = ""
     n: bool = False
     paper: str = ""
+    paper_p: str = ""
     metric: str = ""
     protocol: str = ""
     mode: str = ""
+    beside: str = ""
     line: str = ""
     minus: str = ""
     over: str = ""
     test: str = ""
     plain: bool = False
     counted: bool = False
-    bold: bool = False
     page_test: bool = False
-    settings: bool = False
-    direction: bool = False
     text: str = ""
+    across: bool = False
+    best: str = ""
+    unpaired: bool = False
+    at: object = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +149,12 @@ class Family:
 
 @dataclass(frozen=True, eq=False)
 class TableSpec:
-    """A table of every section: its lines, or the `tests` of a family, by columns; `sources` split each line."""
+    """A table of every section: its lines, or the `tests` of a family, by columns; `sources` split each line.
+
+    `across`: the last swept setting of the lines makes columns, or choices. An `optional` table is shown where any of
+    its lines has rows of its own; with `run` only lines with rows stand in it, `total` counts the lines whose best is
+    not their base.
+    """
 
     id: str
     title: str
@@ -140,11 +164,19 @@ class TableSpec:
     notes: tuple = ()
     sources: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
+    run: bool = False
+    across: bool = False
+    optional: bool = False
+    total: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One panel of a figure: a metric or curve of lines."""
+    """One panel of a figure: a metric or curve of lines, `label` on its axis; with `minus` the difference to the base.
+
+    Of kind `lines`, `paper` draws the paper's numbers beside ours, and a panel is made for every combination of lines;
+    `level` draws the fixed level of the metric, or the cap on epochs.
+    """
 
     title: str
     lines: tuple[str, ...] = ()
@@ -152,6 +184,9 @@ class Panel:
     metric: str = ""
     over: str = ""
     label: str = ""
+    protocol: str = ""
+    minus: bool = False
+    paper: bool = False
     log: bool = False
     level: bool = False
     height: float = 1.0
@@ -159,7 +194,9 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)
 class FigureSpec:
-    """A figure over `epochs` or a swept `setting`, or of `images`; a file a section, or one a budget with a row each.
+    """A figure over `epochs`, over a swept `setting` of each line or of several `lines` together, or of `images`.
+
+    A file is one section's, or with `each` one budget's, with a row of panels a section.
 
     Of images, `artifact` is what each of the `lines` shows, so many panels `across`; the panels' titles are lines of
     text with their metric's {value}; `first` is an artifact for a first column, a row then an image.
@@ -196,8 +233,9 @@ class Page:
     fixed levels that metrics count to, `titled` further settings of a title, `capped` says that early stopping may end
     a training. `share` are settings that all rows which have them must share, whatever their line; `full` is by data
     set the number of images that the paper trains on: a section with fewer is called a subset. `paper_table` is the
-    paper's table whose numbers stand beside ours, `tables_after` and `pictures` are what its `extra.py` registers,
-    `looks` are colour, dash and marker of lines.
+    paper's table whose numbers stand beside ours, of all data sets or those of `printed_for`. `tables_after` and
+    `pictures` are what its `extra.py` registers, `looks` are colour, dash and marker of lines. `seed_groups`: seeds
+    from this number on are groups of their own, the setting `seed_group`; a seed is counted within its group.
     """
 
     experiment: str
@@ -216,6 +254,8 @@ class Page:
     capped: bool = False
     share: tuple[str, ...] = ()
     full: Mapping[str, int] = field(default_factory=dict)
+    seed_groups: int = 0
+    printed_for: tuple[str, ...] = ()
     paper_table: str = "1"
     tables_after: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
@@ -236,7 +276,8 @@ def filled(text: str, words: Mapping[str, object]) -> str:
     return text
 
 
-def _word(value: object) -> str:
+def word(value: object) -> str:
+    """A setting's value as it is written by hand."""
     if isinstance(value, float):
         return short(value)
     return str(list(value)) if isinstance(value, tuple) else str(value)
@@ -256,7 +297,8 @@ def load_page(path: Path) -> Page:
         raise UserError(f"{where}: {content!r} is not a mapping of keys")
     if not isinstance(content.get("lines"), dict) or not content["lines"]:
         raise UserError(f"{where}: lines is missing: a page names its lines")
-    lines = _sources({name: _line(name, entry, f"{where}, line {name}") for name, entry in content["lines"].items()})
+    combined = _combined(content.pop("each", {}), content["lines"], where)
+    lines = _sources({name: _line(name, entry, f"{where}, line {name}") for name, entry in combined.items()})
     families = {
         name: _family(name, entry, f"{where}, family {name}") for name, entry in content.get("families", {}).items()
     }
@@ -277,7 +319,7 @@ def load_page(path: Path) -> Page:
         ),
     )
     _check_names(page, where)
-    return page
+    return _spelled(page)
 
 
 def made(cls: type, entry: object, where: str, **given: Any) -> Any:
@@ -325,6 +367,67 @@ def _line(name: str, entry: object, where: str) -> Line:
     return made(Line, entry, where, name=name)
 
 
+def _combined(each: object, lines: Mapping[str, object], where: str) -> dict[str, object]:
+    """The entries of lines, those with `each` once for every combination of the page's values, {word} filled in.
+
+    A word's value has a `text` and what it adds to `where`; a line names the values that it has of a word, or all of
+    them. The lines of one combination stand together; their names, and that of a base, end in the combination.
+    """
+    found: dict[str, object] = {}
+    values = {key: list(entries) for key, entries in each.items()}
+    for combination in product(*values.values()):
+        chosen, ending = dict(zip(values, combination, strict=True)), "".join(f".{value}" for value in combination)
+        words = {key: each[key][value]["text"] for key, value in chosen.items()}
+        added = {k: v for key, value in chosen.items() for k, v in each[key][value]["where"].items()}
+        for name, entry in lines.items():
+            if not isinstance(entry, dict) or "each" not in entry:
+                found.setdefault(name, entry)
+                continue
+            kept = entry["each"] if isinstance(entry["each"], dict) else {}
+            for key, some in kept.items():
+                allowed("each", key, values, f"{where}, line {name}")
+                for value in some:
+                    allowed(key, value, values[key], f"{where}, line {name}")
+            if all(chosen[key] in some for key, some in kept.items()):
+                own = {key: _fill(value, words) for key, value in entry.items() if key != "each"}
+                own["where"] = {**own.get("where", {}), **added}
+                own |= {"base": own["base"] + ending} if "base" in own else {}
+                found[name + ending] = own
+    return found
+
+
+def _fill(value: object, words: Mapping[str, str]) -> object:
+    if isinstance(value, dict):
+        return {key: _fill(each, words) for key, each in value.items()}
+    return filled(value, words) if isinstance(value, str) else value
+
+
+def _spelled(page: Page) -> Page:
+    """The page with every combination of a line where its name without one stands."""
+
+    def every(names: Sequence[str]) -> tuple[str, ...]:
+        if all(name in page.lines for name in names):
+            return tuple(names)
+        return tuple(line for line in page.lines if line in names or line.split(".")[0] in names)
+
+    def tests(family: Family) -> Family:
+        found = (replace(test, lines=every(test.lines), over=every(test.over)) for test in family.tests)
+        return replace(family, tests=tuple(found))
+
+    def figure(spec: FigureSpec) -> FigureSpec:
+        panels = tuple(replace(panel, lines=every(panel.lines)) for panel in spec.panels)
+        return replace(spec, lines=every(spec.lines), panels=panels)
+
+    return replace(
+        page,
+        references=every(page.references),
+        families={name: tests(family) for name, family in page.families.items()},
+        tables=tuple(replace(spec, lines=every(spec.lines), skip=every(spec.skip)) for spec in page.tables),
+        readme=tuple(replace(spec, lines=every(spec.lines)) for spec in page.readme),
+        figures=tuple(map(figure, page.figures)),
+    )
+
+
 def _sources(lines: dict[str, Line]) -> dict[str, Line]:
     """Each line with the name of the first that has the same trainings."""
     found: dict[str, Line] = {}
@@ -369,16 +472,16 @@ def _check_names(page: Page, where: str) -> None:
     """Every name of a line, family, data set, direction or source that the page uses is one."""
     for line in page.lines.values():
         if line.base:
-            allowed("base", line.base, page.lines, f"{where}, line {line.name}")
+            allowed("base", line.base, known_lines(page), f"{where}, line {line.name}")
     for name in page.references:
-        allowed("references", name, page.lines, where)
+        allowed("references", name, known_lines(page), where)
     for family in page.families.values():
         for test in family.tests:
             _check_test(test, page, f"{where}, family {family.name}")
     for table in page.tables:
         here = f"{where}, table {table.id}"
         for name in (*table.lines, *table.skip):
-            allowed("lines", name, page.lines, here)
+            allowed("lines", name, known_lines(page), here)
         for name in table.tests:
             allowed("tests", name, page.families, here)
         for name in table.sources:
@@ -389,14 +492,19 @@ def _check_names(page: Page, where: str) -> None:
     for figure in page.figures:
         for panel in figure.panels:
             for name in (*panel.lines, *filter(None, (panel.over,))):
-                allowed("lines", name, page.lines, f"{where}, figure {figure.file}")
+                allowed("lines", name, known_lines(page), f"{where}, figure {figure.file}")
         for name in figure.lines:
-            allowed("lines", name, page.lines, f"{where}, figure {figure.file}")
+            allowed("lines", name, known_lines(page), f"{where}, figure {figure.file}")
+
+
+def known_lines(page: Page) -> tuple[str, ...]:
+    """The names of lines, and of those of every combination the name without it."""
+    return tuple(dict.fromkeys([*page.lines, *(name.split(".")[0] for name in page.lines)]))
 
 
 def _check_test(test: Test, page: Page, where: str) -> None:
     for name in (*test.lines, *test.minus, *test.over):
-        allowed("lines", name, page.lines, where)
+        allowed("lines", name, known_lines(page), where)
     for name in test.datasets:
         allowed("datasets", name, page.datasets, where)
     allowed("direction", test.direction, DIRECTIONS, where)
@@ -409,11 +517,13 @@ def _check_columns(columns: Iterable[Column], page: Page, where: str) -> None:
         here = f"{where}, column {column.head!r}"
         for key in ("line", "over"):
             if getattr(column, key):
-                allowed(key, getattr(column, key), page.lines, here)
+                allowed(key, getattr(column, key), ("base", *known_lines(page)), here)
         if column.minus and column.minus != "row":
-            allowed("minus", column.minus, page.lines, here)
+            allowed("minus", column.minus, known_lines(page), here)
         if column.test:
             allowed("test", column.test, DIRECTIONS, here)
+        if column.best:
+            allowed("best", column.best, BESTS, here)
 
 
 __all__ = ["HELD_OUT", "PRINTED", "Column", "Family", "FigureSpec", "Line", "Page", "Panel", "TableSpec", "Test"]

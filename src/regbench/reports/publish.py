@@ -14,11 +14,6 @@ from regbench.reports.entropy import autoencoder_findings
 from regbench.reports.entropy.autoencoder_curves import draw_autoencoders
 from regbench.reports.entropy.autoencoder_tables import write_autoencoders
 from regbench.reports.entropy.autoencoders import FIGURES, MEASURES, pages
-from regbench.reports.entropy.cnn_table import write_entropy_table1
-from regbench.reports.entropy.large_gains import draw_large_gains
-from regbench.reports.entropy.large_rows import pages as large_pages
-from regbench.reports.entropy.large_summary import summary as large_summary
-from regbench.reports.entropy.large_table import write_entropy_table2
 from regbench.reports.entropy.loss_curves import draw_losses
 from regbench.reports.gan.curves import draw_gan_fid, draw_gan_losses, draw_gan_rates, has_rates
 from regbench.reports.gan.samples import draw_gan_samples, has_samples
@@ -47,23 +42,6 @@ def publish_entropy_figures(rows: Sequence[dict], results: Path, pictures: bool)
     return written
 
 
-def publish_entropy_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
-    """The entropy paper's Table 1; it has no pictures."""
-    return write_entropy_table1(rows, load_paper_numbers(ENTROPY), results / "tables")
-
-
-def publish_entropy_table2(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
-    """The entropy paper's Table 2, the README's lines of it; per budget a picture of the gains."""
-    found, numbers = large_pages(rows), load_paper_numbers(ENTROPY)
-    written = write_entropy_table2(rows, numbers, results / "tables")
-    written.append(write_readme("imagenette results", large_summary(found, numbers), results))
-    drawable = [page for page in found if any(group.done for group in page.groups)] if pictures else []
-    folder = results / "figures"
-    return written + [
-        draw_large_gains(page, numbers, folder / f"entropy_table2_{page.budget}.png") for page in drawable
-    ]
-
-
 def publish_gan_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
     """The adaptive-dropout paper's Table 1, the README's lines of it; per dataset and budget the pictures."""
     sections = [section for budget in budgets_of(rows) for section in gan_sections(rows, budget)]
@@ -85,8 +63,6 @@ def _gan_pictures(section: Section, folder: Path) -> list[Path]:
 #: experiment -> writes its tables (and pictures) from its rows
 PUBLISHERS: dict[str, Callable[[Sequence[dict], Path, bool], list[Path]]] = {
     "entropy-figures": publish_entropy_figures,
-    "entropy-table1": publish_entropy_table1,
-    "entropy-table2": publish_entropy_table2,
     "gan-table1": publish_gan_table1,
 }
 

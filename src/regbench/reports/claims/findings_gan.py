@@ -26,7 +26,6 @@ from regbench.reports.claims.answers import (
 from regbench.reports.claims.families import Family
 from regbench.reports.claims.finding import Context
 from regbench.reports.claims.rows import Evidence
-from regbench.reports.entropy.cnn_gains import ALPHA
 from regbench.reports.gan.claims import CLAIMS, SPEED, Tested, absolute, outcome, tested
 from regbench.reports.gan.claims import verdicts as gan_verdicts
 from regbench.reports.gan.methods import AGNN, BASELINES, DESCENDED, FIXED, GanMethod
@@ -35,6 +34,7 @@ from regbench.reports.gan.readings import final_rate, has_collapsed, has_diverge
 from regbench.reports.gan.sections import Section, gan_sections
 from regbench.reports.gan.stability import collapsed, diverged
 
+ALPHA = verdicts.ALPHA
 EXPERIMENT = "gan-table1"
 #: metric -> its column in the paper's table (None: it prints none), its unit, the claimed direction
 GAN_UNITS = {"fid": ("FID", "FID", "less"), "inception_score": ("IS", "IS", "greater"), SPEED: (None, "epochs", "less")}

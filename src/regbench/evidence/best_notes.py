@@ -1,0 +1,151 @@
+"""Lines below tables of the best of several values: beside chance, and a null control that has none of the effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
+
+import numpy as np
+
+from regbench.evidence import stats
+from regbench.evidence.best_of_many import chance_of_any
+from regbench.evidence.cells import number
+from regbench.evidence.estimates import Estimate
+from regbench.evidence.groups import Group
+from regbench.evidence.notes import Shown, note
+from regbench.evidence.readings import ordered
+from regbench.evidence.tables import EN_DASH, MINUS
+
+ALPHA = 0.05
+NULL = "null control"
+
+
+def choosable(shown: Shown) -> list[tuple[str, object, Group]]:
+    """(label, value, trainings) of all that may be chosen."""
+    found = [(line.label, value, each) for line in shown.lines for value, each in shown.section.cells(line).items()]
+    return [(label, value, shown.section.group(each)) for label, value, each in found if value]
+
+
+def base_of(shown: Shown, label: str) -> Group | None:
+    line = next(line for line in shown.lines if line.label == label)
+    return shown.section.group(shown.section.partner(line, line.base))
+
+
+def naive(shown: Shown) -> dict[str, Estimate]:
+    """By line the gain as papers take it: best of k on the test split, uncorrected."""
+    return shown.column(best="gain", metric="accuracy", unpaired=True)
+
+
+def control_of(shown: Shown, control: str) -> Shown | None:
+    """The table of the null control, None where it is not shown."""
+    section = shown.section
+    spec = next((each for each in section.page.tables if each.id == control), None)
+    if spec is None or not section.shows(spec):
+        return None
+    return Shown(section, shown.estimates, spec, section.lines(spec), shown.estimates.table(section, spec))
+
+
+def share(p_values: Sequence[float | None]) -> str:
+    """`2 of 3`: how many of the tested are below alpha."""
+    tested = [p for p in p_values if p is not None]
+    return f"{sum(p < ALPHA for p in tested)} of {len(tested)}"
+
+
+@note
+def shares(shown: Shown, control: str = "") -> str:
+    """In how many lines p is below alpha: by the paper's way, and allowing for the choice; here and in the control."""
+    here, null = naive(shown), naive(found) if (found := control_of(shown, control)) else {}
+    texts = [f"{share([each.p for each in here.values()])} here", f"{share([e.p_best for e in here.values()])} here"]
+    if null:
+        texts[0] += f", {share([each.p for each in null.values()])} in the {NULL}{_in_both(here, null)}"
+        texts[1] += f", {share([each.p_best for each in null.values()])} in the {NULL}"
+    elif control:
+        texts[1] += f"; the {NULL} was not run"
+    tested = {label: each for label, each in here.items() if each.p is not None}
+    chances = [chance_of_any(each.k, len(base_of(shown, label).done), ALPHA) for label, each in tested.items()]
+    chance = (
+        f"; chance alone would give about {100 * fmean(chances):.0f} % of the lines, were all trainings independent"
+    )
+    return (
+        f"Lines with p < {ALPHA} by the paper's way (best of k on the test split, uncorrected): {texts[0]}"
+        f"{chance}. Allowing for the best of k (Dunnett, uncorrected over lines): {texts[1]}."
+    )
+
+
+def _in_both(here: Mapping[str, Estimate], null: Mapping[str, Estimate]) -> str:
+    """The shares over the lines that were tested in both, where these are not all."""
+    tested = [{label for label, each in found.items() if each.p is not None} for found in (here, null)]
+    both = tested[0] & tested[1]
+    if tested[0] == tested[1] or not both:
+        return ""
+    shares = [share([found[label].p for label in both]) for found in (here, null)]
+    return f" (over the lines tested in both: {shares[0]} and {shares[1]})"
+
+
+@note
+def gains(shown: Shown, control: str = "") -> str:
+    """The mean gain over the lines by each protocol, here and in the control."""
+    parts, null = [f"here {_mean_gains(shown)}"], control_of(shown, control)
+    parts += [f"in the {NULL} {_mean_gains(null)}"] if null else []
+    return f"Mean gain over the lines, in pp: {'; '.join(parts)}."
+
+
+def _mean_gains(shown: Shown) -> str:
+    parts = []
+    for protocol in ("paper", "held-out"):
+        found = shown.column(best="gain", metric="accuracy", protocol=protocol).values()
+        means = [each.mean for each in found if each.mean is not None]
+        mean = number(fmean(means), "pp", signed=True) if means else EN_DASH
+        parts.append(f"{mean} by protocol {protocol} ({len(means)} line{'s' * (len(means) != 1)})")
+    return ", ".join(parts)
+
+
+@note
+def likeness(shown: Shown) -> str | None:
+    """How alike the trainings of one seed come out; the tests that take them as independent rest on it."""
+    found = [_correlation(base_of(shown, label), group, shown) for label, _, group in choosable(shown)]
+    found = [each for each in found if each is not None]
+    if not found:
+        return None
+    mean = f"{fmean(found):+.2f}".replace("-", MINUS)
+    return (
+        f"Correlation over seeds with the baseline's test accuracy (protocol paper): {mean}, mean over {len(found)} "
+        f"group{'s' * (len(found) != 1)}. Welch's and Dunnett's tests and the chance above take 0; above 0, true "
+        "p-values and chances are smaller."
+    )
+
+
+def _correlation(base: Group | None, group: Group, shown: Shown) -> float | None:
+    """Pearson's over the seeds in common; None with fewer than three or without spread."""
+    read = shown.section.metric("accuracy").read
+    values = [each.per_seed(lambda row: read(row, "paper", "full")) for each in (base, group) if each]
+    seeds = sorted(set.intersection(*map(set, values)))
+    pair = [[each[seed] for seed in seeds] for each in values]
+    if len(pair) < 2 or len(seeds) < 3 or any(stats.mean_interval(each).half_width is None for each in pair):
+        return None
+    return float(np.corrcoef(pair)[0, 1])
+
+
+@note
+def gradients(shown: Shown) -> str | None:
+    """The penalty's gradient norm by strength: medians over seeds, from the lowest line to the highest."""
+    medians: dict[object, list[tuple[float, float]]] = {}
+    for _, value, group in choosable(shown):
+        ends = [(ordered(row)[0], ordered(row)[-1]) for row in group.done]
+        norms = [[e.get("measures", {}).get("train", {}).get("gradient_norm") for e in pair] for pair in ends]
+        if norms and all(None not in pair for pair in norms):
+            medians.setdefault(value, []).append(tuple(map(median, zip(*norms, strict=True))))
+    if not medians:
+        return None
+    parts = [
+        f"{v:g}: {_range([a for a, _ in medians[v]])}, {_range([b for _, b in medians[v]])}" for v in sorted(medians)
+    ]
+    return (
+        "Norm of the penalty's gradient at the end of the first and of the last epoch (median over seeds, lowest to "
+        f"highest line) at lambda {'; '.join(parts)}."
+    )
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return low if low == high else f"{low} to {high}"
