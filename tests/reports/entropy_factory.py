@@ -1,9 +1,5 @@
-"""Made-up rows of the entropy paper's Table 1, and the writer of its golden files.
+"""Made-up rows of the entropy paper's Table 1."""
 
-python -m tests.reports.entropy_factory     # rewrite its files in tests/reports/golden after a change that is meant
-"""
-
-import json
 import zlib
 from pathlib import Path
 
@@ -95,16 +91,3 @@ def golden_rows():
     rows += [entropy_row(0.0, 100 + s) for s in range(4)]
     rows += [entropy_row(key, s, widths=(32,), dataset="mnist", budget="smoke") for key in (0.0, 1.0) for s in (0, 1)]
     return rows
-
-
-def write_golden():
-    from regbench.evidence.numbers import load_paper_numbers
-    from regbench.reports.entropy.cnn_table import write_entropy_table1
-
-    rows = golden_rows()
-    (GOLDEN / "entropy-table1_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    write_entropy_table1(rows, load_paper_numbers(PAPER), GOLDEN)
-
-
-if __name__ == "__main__":
-    write_golden()

@@ -34,6 +34,7 @@ def tables(experiment, rows):
         (section.budget, section.dataset, spec.id): build_table(found.estimates[section.budget], section, spec)
         for section in found.sections
         for spec in found.page.tables
+        if section.shows(spec)
     }
 
 

@@ -1,10 +1,6 @@
-"""Made-up rows of the entropy paper's Tables 2 and 3, and the writer of their golden files.
-
-python -m tests.reports.large_factory     # rewrite their files in tests/reports/golden after a change that is meant
-"""
+"""Made-up rows of the entropy paper's Tables 2 and 3."""
 
 import base64
-import json
 import zlib
 from pathlib import Path
 
@@ -154,17 +150,3 @@ def golden_table3():
     rows += [unet_row(0.001, placement="layer_2"), failed(unet_row(0.1))]
     rows += [unet_row(key, dataset="coco") for key in (0.0, 0.001)]
     return [*rows, unet_row(budget="smoke")]
-
-
-def write_golden():
-    from regbench.evidence.numbers import load_paper_numbers
-    from regbench.reports.entropy.large_table import write_entropy_table2
-
-    numbers = load_paper_numbers(PAPER)
-    rows = golden_table2()
-    (GOLDEN / "entropy-table2_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    write_entropy_table2(rows, numbers, GOLDEN)
-
-
-if __name__ == "__main__":
-    write_golden()

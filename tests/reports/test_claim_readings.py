@@ -8,8 +8,6 @@ from regbench.reports.claims.comparisons import measure_comparison
 from regbench.reports.claims.readings import is_bound, readings
 from regbench.reports.claims.report import load_claims
 from regbench.reports.claims.rows import Evidence
-from regbench.reports.entropy.large_rows import Line, pages
-from regbench.reports.entropy.large_table import accuracy_record
 
 from .claims_factory import RESULTS
 from .factory import make_row
@@ -33,11 +31,15 @@ def test_the_claims_accuracy_is_table_2s_where_accuracy_rises_after_the_stop():
     outcome = measure_comparison(
         ledger.find("eg-t2-run-vanilla"), ledger, Evidence({"entropy-table2": rows}), papers, "quick"
     )
-    (page,), (measured,) = pages(rows), outcome.found
-    line = Line("vgg16", "vanilla", "first")
-    printed = [accuracy_record(page, line, strength, "held-out").mean for strength in (0.001, 0.0)]
+    found, (measured,) = built("entropy-table2", rows), outcome.found
+    (section,), line = found.sections, found.page.lines["first.vgg.vanilla"]
+
+    def mean(strength, protocol):
+        return found.estimates["quick"].mean(section, section.cell(line, strength), "accuracy", protocol).mean
+
+    printed = [mean(strength, "held-out") for strength in (0.001, 0.0)]
     assert measured.means == pytest.approx(printed) and printed == pytest.approx([52.2, 50.2])
-    gap = [accuracy_record(page, line, 0.001, protocol).mean for protocol in PROTOCOLS]
+    gap = [mean(0.001, protocol) for protocol in PROTOCOLS]
     assert outcome.selection_gap == pytest.approx(gap[0] - gap[1]) and gap == pytest.approx([62.2, 52.2])
 
 

@@ -63,9 +63,8 @@ def shares(shown: Shown, control: str = "") -> str:
         texts[1] += f"; the {NULL} was not run"
     tested = {label: each for label, each in here.items() if each.p is not None}
     chances = [chance_of_any(each.k, len(base_of(shown, label).done), ALPHA) for label, each in tested.items()]
-    chance = (
-        f"; chance alone would give about {100 * fmean(chances):.0f} % of the lines, were all trainings independent"
-    )
+    chance = f"; chance alone would give about {100 * fmean(chances):.0f} % of the lines" if chances else ""
+    chance += ", were all trainings independent" if chances else ""
     return (
         f"Lines with p < {ALPHA} by the paper's way (best of k on the test split, uncorrected): {texts[0]}"
         f"{chance}. Allowing for the best of k (Dunnett, uncorrected over lines): {texts[1]}."

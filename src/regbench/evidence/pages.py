@@ -350,7 +350,15 @@ def _records(shown: Shown) -> Iterator[Estimate]:
             if number_ is not None and column.metric:
                 text = in_our_unit(number_, shown.section, column).rstrip("%").replace(MINUS, "-")
                 metric = shown.section.metric(column.metric)
-                yield Estimate(line.label, metric.name, PRINTED, metric.unit, mean=float(text))
+                p = printed(shown.section, line, replace(column, paper=column.paper_p)) if column.paper_p else None
+                yield Estimate(
+                    line.label, metric.name, PRINTED, metric.unit, mean=float(text), p=p.value if p else None
+                )
+            if column.best not in ("", "gain"):  # a part of what the gain's own record says
+                continue
+            if shown.spec.listed and column.best:
+                above = [each for value, each in shown.section.cells(line).items() if value]
+                yield from (shown.estimates.mean(shown.section, e, column.metric, column.protocol) for e in above)
             if column.beside:
                 yield shown.estimates.mean(shown.section, sides(shown.section, line, column)[0], column.beside)
             for source in shown.spec.sources or ("",):
@@ -368,7 +376,7 @@ def csv_record(found: Estimate, table: str, budget: str = "", dataset: str = "")
     names += ("direction", "family", "p", "p_holm", "p_opposite", "p_opposite_holm", "p_page", "p_page_holm")
     names += ("choice", "k", "p_best", "p_best_holm")
     fields = {name: getattr(found, name) for name in names}
-    tested = found.p is not None and found.unit != "rho" and not found.bounded
+    tested = found.p is not None and found.comparison and found.unit != "rho" and not found.bounded
     return fields | {
         "budget": budget,
         "dataset": dataset,
@@ -383,7 +391,7 @@ def csv_record(found: Estimate, table: str, budget: str = "", dataset: str = "")
 def readme_block(built: Built, spec: Readme) -> str:
     """The block's table: a line a section, or a line for each of its lines in every section."""
     heads = [column.head for column in spec.columns]
-    texts = sum(column.label for column in spec.columns)
+    texts = sum(column.label or bool(column.name) for column in spec.columns)
     lines = [f"| {' | '.join(heads)} |", "|" + " :--- |" * (1 + texts) + " ---: |" * (len(heads) - 1 - texts)]
     for section in built.sections:
         lines_ = [section.page.lines[name] for name in spec.lines]
@@ -393,6 +401,7 @@ def readme_block(built: Built, spec: Readme) -> str:
         if spec.run:
             own = [line for line in own if (any(section.cells(line)) if best else section.group(line))]
         lines += [f"| {' | '.join(_readme_cells(built, section, line, spec))} |" for line in own]
+        lines += [f"| {' | '.join(_readme_total(built, section, spec))} |"] if spec.total else []
     return "\n".join(lines if built.sections else [*lines, "| not run |" + " |" * (len(heads) - 1)])
 
 
@@ -406,6 +415,21 @@ def _readme_cells(built: Built, section: Section, line: Line, spec: Readme) -> I
             yield count_cell(section.group(line)).text if spec.lines else _counts(section)
         else:
             yield _readme_text(section, estimates, line, column)
+
+
+def _readme_total(built: Built, section: Section, spec: Readme) -> Iterator[str]:
+    """In how many lines the best is not the base, beside chance and the paper's count."""
+    lines = [each for name in spec.lines for each in section.prefixes(section.page.lines[name])]
+    shown = Shown(section, built.estimates[section.budget], TableSpec("", "", spec.columns), lines, {})
+    yield f"{section.name}, {section.budget}"
+    for place, column in enumerate(spec.columns[1:]):
+        if column.best != "gain":
+            yield "" if place else "all lines"
+            continue
+        ours, theirs = count(section, lines, column.protocol), paper_count(shown) if section.numbers else None
+        text = f"the best is not {lines[0].word} 0 in {ours.above} of {ours.lines} lines, chance {ours.expected:.1f}"
+        beside = f" (the paper: {theirs.above} of {theirs.lines}, chance {theirs.expected:.1f})" if theirs else ""
+        yield text + beside
 
 
 def _counts(section: Section) -> str:

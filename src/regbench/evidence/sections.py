@@ -240,7 +240,7 @@ def _section(page: Page, dataset: str, budget: str, rows: list[dict], numbers: P
     for name, own in swept.items():
         line = page.lines[name]
         if line.sweep or line.changes:
-            varying = [key for key, value in line.where.items() if isinstance(value, dict)]
+            varying = [key for key, value in line.where.items() if isinstance(value, dict) and "any" in value]
             varying += [*line.sweep, *line.changes, *line.varies]
             varying += [each for each in STRENGTH if any(key in STRENGTH for key in line.sweep)]
             check_same(own, f"{where}, {line.label}", ignore=("seed", *varying))
@@ -271,18 +271,23 @@ def _at(line: Line, flat: Mapping[str, object]) -> tuple:
 
 
 def _what(row: dict, templates: Sequence[Line], flat: Mapping[str, object]) -> str:
-    """In which settings a row is like no line, and what they may be."""
-    keys = list(dict.fromkeys(key for line in templates for key in line.where))
+    """In which settings a row is unlike the lines that it is nearest to, and what they may be."""
+    misses = [sum(not _agrees(flat, key, value) for key, value in line.where.items()) for line in templates]
+    nearest = [line for line, count in zip(templates, misses, strict=True) if count == min(misses)]
+    keys = list(dict.fromkeys(key for line in nearest for key in line.where))
     for key in keys:
-        known = [value for line in templates if key in line.where for value in _values(line.where[key])]
-        if flat.get(key) not in known:
-            texts = ", ".join(dict.fromkeys(map(str, known)))
+        wanted = [line.where[key] for line in nearest if key in line.where]
+        if not any(_agrees(flat, key, value) for value in wanted):
+            texts = ", ".join(dict.fromkeys(text for value in wanted for text in _texts(value)))
             return f"{key}={flat.get(key)!r}: allowed are {texts}"
     return ", ".join(f"{key}={flat.get(key)!r}" for key in keys)
 
 
-def _values(value: object) -> list:
-    return list(value.get("any", [value])) if isinstance(value, dict) else [value]
+def _texts(value: object) -> list[str]:
+    """What a setting of a line may be, in words."""
+    if not isinstance(value, dict):
+        return [str(value)]
+    return [str(each) for each in value.get("any", ["none" if "absent" in value else "a list"])]
 
 
 def _rank(values: tuple, line: Line) -> tuple:

@@ -153,7 +153,7 @@ class TableSpec:
 
     `across`: the last swept setting of the lines makes columns, or choices. An `optional` table is shown where any of
     its lines has rows of its own; with `run` only lines with rows stand in it, `total` counts the lines whose best is
-    not their base.
+    not their base. `listed`: the CSV has the mean of every cell that was chosen among.
     """
 
     id: str
@@ -168,6 +168,7 @@ class TableSpec:
     across: bool = False
     optional: bool = False
     total: bool = False
+    listed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,12 +218,16 @@ class FigureSpec:
 
 @dataclass(frozen=True, eq=False)
 class Readme:
-    """A block of the README between its marks: a line a section, or one for each of `lines` (`run`: that was run)."""
+    """A block of the README between its marks: a line a section, or one for each of `lines` (`run`: that was run).
+
+    `total` adds in how many of them the best is not the base.
+    """
 
     block: str
     columns: tuple[Column, ...]
     lines: tuple[str, ...] = ()
     run: bool = False
+    total: bool = False
 
 
 @dataclass(frozen=True, eq=False)

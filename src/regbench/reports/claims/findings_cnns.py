@@ -80,7 +80,7 @@ def best_strength_gain(context: Context, dataset: str, placement: str, architect
         f"Best of {len(result.choices)} strengths{_not_run(missing)}, chosen on held-out images: lambda "
         f"{record.choice:g}; gain {text}{claimed}.",
         f"By the paper's protocol (best on the test split): lambda {theirs.choice:g}, "
-        f"{amount(theirs.mean, 'pp', True)}, uncorrected {both_ways(theirs.p, _other(theirs.p))}.",
+        f"{amount(theirs.mean, 'pp', True)}, uncorrected {both_ways(theirs.p, theirs.p_opposite)}.",
     )
     return Answer(
         word,
@@ -199,7 +199,12 @@ def _results(evidence: Evidence, dataset: str, budget: str, table: str) -> list[
     for row, line in enumerate(lines):
         cells = {value: section.group(cell) for value, cell in section.cells(line).items()}
         above = tuple(group for value, group in cells.items() if value and usable(group))
-        missing = tuple(word(value) for value in section.values(lines) if value and value not in cells)
+        failed = {value for value, group in cells.items() if group.failed}
+        missing = tuple(
+            word(value) + " (failed)" * (value in failed)
+            for value in section.values(lines)
+            if value and (value not in cells or value in failed)
+        )
         gain, theirs = found[row, held_out, ""], found[row, paper, ""]
         results.append(Result(line.label, gain, theirs, above, tuple(cells.values()), missing))
     return results
@@ -207,18 +212,13 @@ def _results(evidence: Evidence, dataset: str, budget: str, table: str) -> list[
 
 def _gain_test(result: Result, claimed: float | None) -> verdicts.Test:
     """The gain's interval and spread; its p in the claimed direction is Dunnett's, which allows for the choice."""
-    found, p = result.gain.comparison, result.gain.p
-    return verdicts.Test(found, "greater", result.chosen["held-out"].p, _other(p), claimed)
+    gain = result.gain
+    return verdicts.Test(gain.comparison, "greater", gain.p_best, gain.p_opposite, claimed)
 
 
 def _not_run(missing: Sequence[str]) -> str:
     """The strengths that a line lacks."""
     return f" (lambda {listed(missing)} not run)" if missing else ""
-
-
-def _other(p: float | None) -> float | None:
-    """A t-test's p in the other direction."""
-    return None if p is None else 1 - p
 
 
 def _null_results(evidence: Evidence, dataset: str, budget: str) -> list[Result]:
