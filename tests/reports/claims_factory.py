@@ -115,7 +115,7 @@ def ledger_at(folder, text=LEDGER):
     """The ledger of a text, and the papers' numbers."""
     path = Path(folder) / "claims.yaml"
     path.write_text(text)
-    papers = all_papers(RESULTS)
+    papers = all_papers()
     return load_ledger(path, papers), papers
 
 

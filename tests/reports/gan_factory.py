@@ -1,20 +1,13 @@
-"""Made-up rows of the GAN table, and the writer of its golden files.
-
-python -m tests.reports.gan_factory     # rewrite its files in tests/reports/golden after a change that is meant
-"""
+"""Made-up rows of the GAN table."""
 
 import base64
-import json
 import zlib
-from pathlib import Path
 
 import numpy as np
 
 from regbench.jobs import BASELINE
 from tests.reports.rows import failed, row_of
 
-GOLDEN = Path(__file__).parent / "golden"
-PAPER = Path(__file__).parents[2] / "results" / "paper" / "adaptive_dropout_gan.yaml"
 EXTRACTOR = {"name": "mnist-cnn5", "accuracy": 0.9871, "sha256": "5ba1e0de" * 8, "features": 128}
 WINDOWS, STEPS = 4, 100  # points and steps of an epoch
 GRID = (1, 8, 8)
@@ -151,16 +144,3 @@ def golden_rows():
     rows += [gan_row("WGAN-GP", 0, dataset="cifar10"), failed(gan_row("WGAN-GP", 1, dataset="cifar10"))]
     rows += [gan_row("DCGAN", 0, dataset="digits", budget="smoke")]
     return rows
-
-
-def write_golden():
-    from regbench.evidence.numbers import load_paper_numbers
-    from regbench.reports.gan.table1 import write_gan_table1
-
-    rows = golden_rows()
-    (GOLDEN / "gan-table1_rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    write_gan_table1(rows, load_paper_numbers(PAPER), GOLDEN)
-
-
-if __name__ == "__main__":
-    write_golden()

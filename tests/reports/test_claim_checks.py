@@ -13,13 +13,12 @@ from regbench.reports.claims import chances as claim_chances
 from regbench.reports.claims import check_formulas, check_gains, check_signs, check_tables
 from regbench.reports.claims.checks import CHANCES, CHECKS
 
-from .claims_factory import RESULTS
 from .factory import PAPER
 
 GOOD, BAD = "consistent", "inconsistent"
 ENTROPY = load_paper_numbers(OWN / "entropy_guidance" / "numbers.yaml")
 PB = load_paper_numbers(PAPER)
-GAN = load_paper_numbers(RESULTS / "paper" / "adaptive_dropout_gan.yaml")
+GAN = load_paper_numbers(OWN / "adaptive_dropout_gan" / "numbers.yaml")
 HANDOUT = load_paper_numbers(PAPER.parents[1] / "dropout_batchnorm_handout" / "numbers.yaml")
 
 

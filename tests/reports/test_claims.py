@@ -9,7 +9,7 @@ import yaml
 
 from regbench.errors import UserError
 from regbench.evidence.groups import flatten
-from regbench.evidence.numbers import PaperNumber, PaperNumbers
+from regbench.evidence.numbers import PaperNumber, PaperNumbers, load_paper_numbers
 from regbench.evidence.tables import MINUS
 from regbench.experiments import cells, sweeps
 from regbench.paths import ROOT
@@ -20,7 +20,7 @@ from regbench.reports.claims.families import Family
 from regbench.reports.claims.ledger import _bound, answer_all
 from regbench.reports.claims.loading import check_cells, load_ledger
 from regbench.reports.claims.paper_effects import paper_effect
-from regbench.reports.claims.report import load_claims, load_papers, report_text
+from regbench.reports.claims.report import load_claims, report_text
 from regbench.reports.claims.rows import Evidence
 from regbench.reports.claims.takeaways import takeaways
 
@@ -161,7 +161,7 @@ def test_a_paper_number_without_unit_or_n_is_refused(tmp_path, key):
     del content["numbers"][3][key]
     (tmp_path / "pb_edropout.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(UserError, match=f"number 4: key '{key}' is missing"):
-        load_papers(tmp_path)
+        load_paper_numbers(tmp_path / "pb_edropout.yaml")
 
 
 def test_effects_are_looked_up_scaled_and_keep_their_n(tmp_path, own):

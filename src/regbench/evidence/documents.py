@@ -129,9 +129,11 @@ def _check_registered(page: Page, path: Path) -> None:
             allowed("metric", test.metric, METRICS, f"{path}, family {family.name}")
     for figure in page.figures:
         for panel in figure.panels:
-            if panel.metric:
-                allowed("metric", panel.metric, METRICS, f"{path}, figure {figure.file}")
+            for name in filter(None, (panel.metric, panel.floor)):
+                allowed("metric", name, METRICS, f"{path}, figure {figure.file}")
     for each in page.tables:
+        for name in (value for key, value in each.floor.items() if key != "label"):
+            allowed("floor", name, METRICS, f"{path}, table {each.id}")
         for entry in each.notes:
             try:
                 parsed(entry)

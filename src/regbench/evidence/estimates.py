@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from statistics import median
 
 from scipy import special
 
@@ -25,6 +26,8 @@ from regbench.evidence.spec import PRINTED, Column, Family, Line, Page, TableSpe
 OPPOSITE = {"less": "greater", "greater": "less"}
 LINES = "lines"  # the family of the best of several values, over the lines of their table
 OTHERS = "others"  # the family of what no family of the page names, table by table
+DIFFERENCE = "difference_in_"  # before the name of a metric
+SUMMED = {"median": median, "lowest": min, "highest": max, "count": sum}
 UNTESTED = "a test that gains by this is not made"
 ROUNDING = 1e-12
 
@@ -118,6 +121,10 @@ class Estimates:
             self._means[key] = _mean(section, line, section.metric(metric), protocol, mode or line.mode)
         return self._means[key]
 
+    def summary(self, section: Section, line: Line, metric: str, how: str) -> Estimate:
+        """Another value of a line's trainings than their mean, over the finished ones."""
+        return _summary(section, line, section.metric(metric), how)
+
     def difference(
         self, section: Section, line: Line, other: Line, metric: str, protocol: str = "", mode: str = ""
     ) -> Estimate:
@@ -154,7 +161,8 @@ class Estimates:
         for (row, line), (place, column), source in product(
             enumerate(section.lines(spec)), enumerate(columns), spec.sources or ("",)
         ):
-            if (column.metric or column.over or column.best) and source != PRINTED and not spec.tests:
+            wanted = (column.metric and not column.n) or column.over or column.best
+            if wanted and source != PRINTED and not spec.tests:
                 found[row, place, source] = self.column(section, line, column, source, columns[:place])
         for place in (place for place, column in enumerate(columns) if column.best):
             keys = [key for key in found if key[1] == place]
@@ -182,6 +190,8 @@ class Estimates:
             return self.best(section, line, column.metric or "accuracy", column.protocol, column.unpaired)
         own, other = sides(section, line, column)
         protocol = column.protocol or source
+        if column.summary:
+            return self.summary(section, own, column.metric, column.summary)
         if other is None:
             return self.mean(section, own, column.metric, protocol, column.mode)
         found = self.difference(section, own, other, column.metric, protocol, column.mode)
@@ -235,7 +245,8 @@ def _cases(family: Family, sections: Iterable[Section]) -> Iterator[Case]:
         for name in test.over:
             yield Case(section, test, section.page.lines[name], None)
         for name, against in product(test.lines, test.minus):
-            for line in section.expanded(section.page.lines[name], test.at):
+            own = section.page.lines[name]
+            for line in [own] if own.changes else section.expanded(own, test.at):
                 yield Case(section, test, line, section.partner(line, against))
 
 
@@ -293,13 +304,27 @@ def _mean(section: Section, line: Line, metric: Metric, protocol: str, mode: str
     return replace(blank, low=found.low, high=found.high, notes=notes)
 
 
+def _summary(section: Section, line: Line, metric: Metric, how: str) -> Estimate:
+    """Of a count `seeds` are those counted, failed trainings among them where the metric says what these count as."""
+    group, blank = section.group(line), Estimate(line.label, f"{how}_{metric.name}", metric.default, metric.unit)
+    if group is None:
+        return replace(blank, status="not run")
+    values = group.per_seed(lambda row: metric.read(row, metric.default, line.mode))
+    notes = (f"{line.label}: {group.failure}",) if group.failed else ()
+    if metric.failed is not None:
+        values |= dict.fromkeys(group.failed_seeds, metric.failed)
+    if not values:
+        return replace(blank, status="failed", failed_seeds=group.failed_seeds, notes=notes)
+    return replace(blank, mean=float(SUMMED[how](values.values())), seeds=tuple(sorted(values)), notes=notes)
+
+
 def _difference(
     section: Section, line: Line, other: Line, metric: Metric, protocol: str, modes: tuple[str, str]
 ) -> Estimate:
     """The paired difference, untested."""
     groups, protocol = (section.group(line), section.group(other)), protocol or metric.default
     blank = Estimate(
-        line.label, f"difference_in_{metric.name}", protocol, metric.unit_of_differences, against=other.label
+        line.label, f"{DIFFERENCE}{metric.name}", protocol, metric.unit_of_differences, against=other.label
     )
     if (line.key, modes[0]) == (other.key, modes[1]):
         return replace(blank, status="reference" if groups[0] else "not run")
@@ -325,13 +350,15 @@ def _paired(
     if not seeds:
         return replace(blank, status="absent", notes=(f"no seed in common with {other.label}",))
     found = stats.paired_test(ours, theirs)
-    notes = [] if found.p is not None else [_why_no_interval(len(seeds), "difference")]
-    if len(seeds) < max(len(ours), len(theirs)):
-        notes.append(f"paired over the seeds in common with {other.label}: {', '.join(map(str, seeds))}")
     bounds = [
         _bound_note(each, group, metric, blank.protocol, seeds)
         for each, group in zip((line, other), groups, strict=True)
     ]
+    # Where both sides are bounds there is no test, not even the exact one.
+    what = "bounded difference" if all(bounds) else "difference"
+    notes = [] if found.p is not None else [_why_no_interval(len(seeds), what)]
+    if len(seeds) < max(len(ours), len(theirs)):
+        notes.append(f"paired over the seeds in common with {other.label}: {', '.join(map(str, seeds))}")
     if any(bounds):
         # A bound's spread says nothing; the sign of a difference may.
         low = high = None

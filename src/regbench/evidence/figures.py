@@ -6,7 +6,9 @@ import math
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,6 +22,7 @@ from regbench.evidence.cells import number
 from regbench.evidence.estimates import Estimates
 from regbench.evidence.groups import Group
 from regbench.evidence.pages import Built
+from regbench.evidence.readings import ordered
 from regbench.evidence.sections import Section
 from regbench.evidence.spec import FigureSpec, Line, Panel, filled, short, word
 from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
@@ -37,19 +40,29 @@ CYCLE = (
 )
 
 
+CHANGED_DASHES = (":", "-.")
+
+
 def draw_figures(built: Built, folder: Path) -> list[Path]:
     """All figures of a page that have something to draw."""
     written = []
     for spec in built.page.figures:
         for sections in _parts(built, spec):
             finished = any(group.done for section in sections for group in section.groups.values())
-            if finished and (spec.kind != "images" or holding(sections[0], spec)):
+            if finished and drawable(sections, spec):
                 first = sections[0]
                 name = filled(spec.file, {"dataset": first.dataset, "budget": first.budget})
                 written.append(
                     save(DRAWN[spec.kind](sections, spec, built.estimates[first.budget]), folder / f"{name}.png")
                 )
     return written
+
+
+def drawable(sections: Sequence[Section], spec: FigureSpec) -> bool:
+    """Whether these sections hold anything of a figure."""
+    if spec.kind == "images":
+        return bool(holding(sections[0], spec))
+    return spec.kind != "epochs" or any(_own_panels(section, spec) for section in sections)
 
 
 def _parts(built: Built, spec: FigureSpec) -> list[list[Section]]:
@@ -60,14 +73,25 @@ def _parts(built: Built, spec: FigureSpec) -> list[list[Section]]:
 
 
 def look(section: Section, line: Line, place: int) -> LineStyle:
-    """The page's look of a line, else one of the cycle."""
+    """The page's look of a line, else one of the cycle; changes of a line share its colour."""
     own = section.page.looks.get(line.name)
-    return LineStyle(*own) if own else CYCLE[place % len(CYCLE)]
+    style = LineStyle(*own) if own else CYCLE[place % len(CYCLE)]
+    if not (line.changes and line.at):
+        return style
+    alike = [each.at for each in section.expanded(section.page.lines[line.name]) if each.at]
+    return replace(style, dash=CHANGED_DASHES[alike.index(line.at) % len(CHANGED_DASHES)])
 
 
 def curve_values(group: Group, curve: str, mode: str) -> dict[int, list[float]]:
-    """By epoch a value of the group's trainings, `split.metric`: an accuracy in percent, train without a mode."""
+    """A value of each of the group's trainings by epoch, an accuracy in percent, train without a mode; or by step.
+
+    `curve` is `split.metric` over epochs or `curves.name` over training steps, of several layers their mean.
+    """
     split, name = curve.split(".")
+    if split == "curves":
+        layers = list(layer_values(group, name).values())
+        steps = layers[0] if layers else ()
+        return {step: [fmean(own) for own in zip(*(each[step] for each in layers), strict=True)] for step in steps}
     found: dict[int, list[float]] = {}
     for row in group.done:
         for entry in row["epochs"]:
@@ -76,31 +100,89 @@ def curve_values(group: Group, curve: str, mode: str) -> dict[int, list[float]]:
     return dict(sorted(found.items()))
 
 
+def layer_values(group: Group, name: str) -> dict[str, dict[int, list[float]]]:
+    """By curve of this name, `name` or `<layer>/name`, and step a value of each training; empty where none has it.
+
+    Raises UserError naming the row where an epoch lacks it or has another number of values than steps.
+    """
+    entries = [(row, entry) for row in group.done for entry in ordered(row)]
+    every = sorted({key for _, entry in entries for key in entry.get("curves", {})})
+    found: dict[str, dict[int, list[float]]] = {}
+    for key in (key for key in every if key == name or key.endswith(f"/{name}")):
+        for row, entry in entries:
+            curves = entry.get("curves", {})
+            steps, values = curves.get("step"), curves.get(key)
+            if steps is None or values is None or len(steps) != len(values) or None in values:
+                held = ", ".join(f"{key} ({len(each)})" for key, each in sorted(curves.items())) or "none"
+                raise UserError(
+                    f"row {row['id']}: epoch {entry['epoch']}: curves.{key} needs one number for each of curves.step; "
+                    f"this epoch has {held}"
+                )
+            for step, value in zip(steps, values, strict=True):
+                found.setdefault(key, {}).setdefault(step, []).append(value)
+    return found
+
+
+def panel_lines(section: Section, panel: Panel) -> list[Line]:
+    """The lines with finished trainings that a panel over epochs draws."""
+    page = section.page
+    lines = [
+        line for name in panel.lines for line in section.expanded(page.lines[name]) if not (line.changes and line.at)
+    ]
+    if panel.changed:
+        lines += [line for each in page.lines.values() if each.changes for line in section.expanded(each) if line.at]
+    done = [line for line in lines if (group := section.group(line)) and group.done]
+    return [line for line in done if curve_values(section.group(line), panel.curve, line.mode)]
+
+
+def _own_panels(section: Section, spec: FigureSpec) -> list[Panel]:
+    """The panels that draw something which those before them do not."""
+    found, drawn = [], set()
+    for panel in spec.panels:
+        own = {(panel.curve, line.key, line.mode) for line in panel_lines(section, panel)}
+        found += [panel] if own - drawn else []
+        drawn |= own
+    return found
+
+
 def _draw_epochs(sections: Sequence[Section], spec: FigureSpec, estimates: Estimates) -> Figure:
-    """A row of panels a section, a line for each of the panel's lines with finished trainings."""
-    across = len(spec.panels)
-    figure = new_figure(5.0 * across, 3.7 * len(sections) + 1.3)
-    body, foot = figure.subfigures(2, 1, height_ratios=[3.7 * len(sections), 1.0])
+    """Rows of panels a section, a line for each of the panel's lines with finished trainings."""
+    panels = {section: _own_panels(section, spec) for section in sections}
+    across = max(-(-len(each) // spec.down) for each in panels.values())
+    height = 3.7 * spec.down * len(sections)
+    figure = new_figure(max(5.0 * across, 10.0 if spec.down == 1 else 0), height + 1.3)
+    body, foot = figure.subfigures(2, 1, height_ratios=[height, 1.0])
     for section, part in zip(sections, body.subfigures(len(sections), 1, squeeze=False)[:, 0], strict=True):
-        part.suptitle(section.heading(spec.title), fontsize=10)
-        for axes, panel in zip(part.subplots(1, across, squeeze=False)[0], spec.panels, strict=True):
+        part.suptitle(fitted(section.heading(spec.title), figure), fontsize=10)
+        grid = part.subplots(spec.down, -(-len(panels[section]) // spec.down), squeeze=False)
+        for axes, panel in zip(grid.T.flat, panels[section], strict=False):
             _draw_curves(axes, section, panel)
     _legend(foot, figure, spec.note)
     return figure
 
 
 def _draw_curves(axes: Axes, section: Section, panel: Panel) -> None:
-    for place, name in enumerate(panel.lines):
-        line = section.page.lines[name]
-        group = section.group(line)
-        if group and group.done:
-            values = curve_values(group, panel.curve, line.mode)
-            means = [stats.mean_interval(each) for each in values.values()]
-            draw_mean(axes, list(values), means, look(section, line, place), line.label)
-    if panel.level and section.metric(panel.metric).value is not None:
-        axes.axhline(section.metric(panel.metric).value, color="0.4", linestyle=":", linewidth=1.2)
-    axes.set(title=panel.title, xlabel="epoch", ylabel=panel.label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for place, line in enumerate(panel_lines(section, panel)):
+        group, style = section.group(line), look(section, line, place)
+        values = curve_values(group, panel.curve, line.mode)
+        draw_mean(axes, list(values), [stats.mean_interval(each) for each in values.values()], style, line.label)
+        layers = layer_values(group, panel.curve.split(".")[1]) if panel.curve.startswith("curves.") else {}
+        for each in layers.values() if len(layers) > 1 else ():
+            axes.plot(list(each), [fmean(own) for own in each.values()], color=style.color, linewidth=0.5, alpha=0.8)
+    levels = {"": section.metric(panel.metric).value} if panel.level else {}
+    levels |= {section.metric(panel.floor).words: section.floor(panel.floor)} if panel.floor else {}
+    for label, value in levels.items():
+        if value is not None:
+            axes.axhline(value, color="0.4", linestyle=":", linewidth=1.2, label=label or None)
+    if panel.log:
+        # A band of few seeds may reach below 0, which a log axis cannot show: the lines set the limits.
+        drawn = [value for line in axes.lines for value in line.get_ydata()]
+        axes.set_yscale("log", subs=(2, 5))
+        axes.set_ylim(0.8 * min(drawn), 1.25 * max(drawn))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axes.yaxis.set_minor_formatter(StrMethodFormatter("{x:g}"))
+    axes.set(title=panel.title, xlabel="step" if panel.curve.startswith("curves.") else "epoch", ylabel=panel.label)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     axes.grid(alpha=0.3)
 
 
@@ -110,6 +192,11 @@ def _legend(foot: SubFigure, figure: Figure, note: str) -> None:
         found |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
     foot.legend(found.values(), found.keys(), loc="upper center", ncols=3, frameon=False, fontsize=9)
     foot.text(0.5, 0.02, wrapped(note, 110), ha="center", va="bottom", fontsize=8)
+
+
+def fitted(heading: str, figure: Figure) -> str:
+    """A heading of font size 10 in lines that the figure is wide enough for."""
+    return "\n".join(textwrap.fill(line, int(12.5 * figure.get_figwidth())) for line in heading.splitlines())
 
 
 def wrapped(note: str, width: int) -> str:
@@ -336,7 +423,7 @@ def _draw_images(sections: Sequence[Section], spec: FigureSpec, estimates: Estim
             axes.imshow(_picture(each), vmin=0, vmax=1, interpolation="nearest")
     for axes, (line, row) in zip(panels, shown, strict=False):
         axes.set_title(_image_title(section, spec, line, row), fontsize=9)
-    figure.suptitle(section.heading(spec.title).replace(", at most", ",\nat most"), fontsize=10)
+    figure.suptitle(fitted(section.heading(spec.title).replace(", at most", ",\nat most"), figure), fontsize=10)
     figure.supxlabel(wrapped(spec.note, 32 * max(across, 3)), fontsize=8)
     return figure
 

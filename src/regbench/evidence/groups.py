@@ -10,7 +10,10 @@ from regbench.errors import UserError
 
 ABSENT = "(absent)"
 #: the settings in which a config holds the strength of its regularizer
-STRENGTH = ("regularizer.strength", "regularizer.method.strength", "regularizer.method.layer.p")
+STRENGTH = (
+    *("regularizer.strength", "regularizer.method.strength", "regularizer.method.layer.p"),
+    "regularizer.method.rate",
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,27 @@ def check_same_data(rows: Sequence[dict], name: str) -> None:
         first, second = data_of(known[0])["digest"], data_of(row)["digest"]
         if first != second:
             _refuse(name, "provenance.data.digest", first, second, known[0], row)
+
+
+def check_same_extractor(rows: Sequence[dict], name: str) -> None:
+    """Raise UserError where scores of finished rows come from different feature extractors, or do not say from which.
+
+    Nothing is checked where no row names one.
+    """
+    done = [row for row in rows if row["status"] == "done"]
+    known = [row for row in done if extractor_of(row)]
+    for row in done if known else ():
+        missing = [key for key in ("name", "sha256", "features") if key not in extractor_of(row)]
+        if missing:
+            raise UserError(f"{name}: row {row['id']}: provenance.extractor.{missing[0]} is missing")
+        first, second = (extractor_of(each)["sha256"] for each in (known[0], row))
+        if first != second:
+            _refuse(name, "provenance.extractor.sha256", first, second, known[0], row)
+
+
+def extractor_of(row: dict) -> dict:
+    """The feature extractor that scored the row's images; empty where there was none."""
+    return row.get("provenance", {}).get("extractor") or {}
 
 
 def data_of(row: dict) -> dict:

@@ -29,7 +29,8 @@ class Metric:
 
     `difference` is the unit of differences, `words` its name in a sentence. `bound` says of a row and protocol whether
     its value is only a lower bound, `why_bound` what such trainings do. `against` makes the metric from the trainings
-    of the page's references, as a fixed level is; `level` then says which. `least` is the smallest value there can be.
+    of the page's references, as a fixed level is; `level` then says which. `least` is the smallest value there can be,
+    `failed` what a failed training counts as (None: it has no value).
     """
 
     name: str
@@ -45,6 +46,7 @@ class Metric:
     missing: str = ""
     least: float | None = None
     value: float | None = None
+    failed: float | None = None
 
     @property
     def unit_of_differences(self) -> str:

@@ -10,19 +10,21 @@ from statistics import fmean
 from regbench.errors import UserError
 from regbench.evidence import stats
 from regbench.evidence.best_of_many import control_beaten
-from regbench.evidence.cells import number
+from regbench.evidence.cells import number, p_text
 from regbench.evidence.choices import Count, count
-from regbench.evidence.estimates import LINES, OTHERS, Estimate, Estimates, sides
+from regbench.evidence.estimates import DIFFERENCE, LINES, OTHERS, Estimate, Estimates, sides
 from regbench.evidence.groups import flatten
 from regbench.evidence.numbers import PaperNumber
 from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.sections import Section, place
 from regbench.evidence.settings import image_count
 from regbench.evidence.spec import Line, TableSpec, word
+from regbench.evidence.spec import setting as setting_text
 from regbench.evidence.stops import usable
 from regbench.evidence.tables import EN_DASH
 from regbench.evidence.training_words import settings_words
 
+ALPHA = 0.05
 STANDARD_TRAIN_IMAGES = {"mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "celeba": 162_770}
 
 
@@ -41,7 +43,7 @@ class Shown:
         places = [
             place
             for place, column in enumerate(self.spec.columns)
-            if all(getattr(column, key) == value for key, value in wanted.items())
+            if all(getattr(column, key) == value for key, value in wanted.items()) and not column.n
         ]
         return {
             self.lines[row].label: each for (row, place, _), each in self.found.items() if places and place == places[0]
@@ -261,14 +263,53 @@ def sites(method: Mapping) -> str:
 
 
 @note
-def defaults(shown: Shown, line: str) -> str:
-    """The settings of which a line's changes are changes."""
-    settings = shown.section.page.lines[line].changes
-    texts = (
-        f"{key.rsplit('.', 1)[-1]}={value:g}" if isinstance(value, float) else f"{key.rsplit('.', 1)[-1]}={value}"
-        for key, value in settings.items()
+def defaults(shown: Shown, line: str = "") -> str:
+    """The settings of which a line's changes are changes; without a line of all lines, as far as rows have them."""
+    lines = shown.section.page.lines
+    if line:
+        texts = (
+            f"{key.rsplit('.', 1)[-1]}={value:g}" if isinstance(value, float) else f"{key.rsplit('.', 1)[-1]}={value}"
+            for key, value in lines[line].changes.items()
+        )
+        return f"Default: {', '.join(texts)}."
+    known = {key for row in shown.section.rows for key in flatten(row["config"])}
+    every = {key: value for each in lines.values() for key, value in each.changes.items() if key in known}
+    texts = (setting_text(key, value) for key, value in every.items())
+    return f"Unless a line's name says otherwise, as far as it has them: {', '.join(texts)}."
+
+
+@note
+def unfamiliar(shown: Shown) -> str | None:
+    """Which lines are changes of another, and compared with nothing."""
+    found = [line.label for line in shown.lines if line.changes and line.at]
+    return f"Lines without a test of their own: {'; '.join(found)}." if found else None
+
+
+@note
+def opposite(shown: Shown) -> str | None:
+    """Which differences are significant against the claimed direction, in that direction's own correction."""
+    every = {(each.metric, each.line, each.against): each for each in shown.found.values()}
+    found = [each for each in every.values() if each.p_opposite_holm is not None]
+    parts = [
+        f"{shown.section.metric(each.metric.removeprefix(DIFFERENCE)).words} against {each.against} "
+        f"{p_text(each.p_opposite_holm)}"
+        for each in sorted(found, key=lambda each: each.metric)
+        if each.p_opposite_holm < ALPHA
+    ]
+    return f"Significant in the opposite direction: {'; '.join(parts)}." if parts else None
+
+
+@note
+def order(shown: Shown, metric: str, lines: Sequence[str], lowest: bool = False) -> str:
+    """These lines from the best mean to the worst."""
+    page = shown.section.page
+    found = {name: shown.estimates.mean(shown.section, page.lines[name], metric) for name in lines}
+    head = f"Order by mean {shown.section.metric(metric).words}, best first: "
+    if any(each.mean is None for each in found.values()):
+        return f"{head}{EN_DASH} (not all {len(lines)} lines have a mean)."
+    return (
+        head + ", ".join(each.line for each in sorted(found.values(), key=lambda e: e.mean, reverse=not lowest)) + "."
     )
-    return f"Default: {', '.join(texts)}."
 
 
 @note

@@ -69,7 +69,7 @@ def write_page(built: Built, folder: Path, after: Sequence[Table] = ()) -> list[
 
 def markdown(built: Built, tables: dict[str, list[Table]], after: Sequence[Table]) -> str:
     """The guide, then one part a budget with its tables, the fullest first."""
-    parts = [built.page.guide]
+    parts = [built.page.guide + not_covered(built)]
     for budget, found in tables.items():
         rows = [row for section in built.sections if section.budget == budget for row in section.rows]
         intro = [
@@ -82,6 +82,21 @@ def markdown(built: Built, tables: dict[str, list[Table]], after: Sequence[Table
     if not tables:
         parts.append("Not run: there is no row yet (n = 0).\n")
     return "\n".join([*parts, *(to_markdown(table) for table in after)])
+
+
+def not_covered(built: Built) -> str:
+    """The paper's data sets that have no row, by budget."""
+    texts = ""
+    for budget, estimates in built.estimates.items():
+        names = missing(built.page, estimates.sections)
+        texts += f"- Not run, budget `{budget}`: {', '.join(names)}.\n" if names else ""
+    return texts
+
+
+def missing(page: Page, sections: Sequence[Section]) -> list[str]:
+    """The names of the paper's data sets that none of the sections is of."""
+    run = {section.dataset for section in sections}
+    return [page.datasets[name] for name in page.covers if name not in run]
 
 
 def section_tables(built: Built, section: Section) -> list[Table]:
@@ -99,9 +114,9 @@ def build_table(estimates: Estimates, section: Section, spec: TableSpec) -> Tabl
     return Table(
         title=section.title(spec.title, section.shown_groups(spec)),
         columns=tuple(_head(column, section) for column in columns),
-        rows=(*_rows(shown), *([_total(shown)] if spec.total else [])),
+        rows=(*_rows(shown), *([_total(shown)] if spec.total else []), *([_floor(shown)] if spec.floor else [])),
         notes=written(shown),
-        records=tuple(_csv(section, spec, each) for each in _records(shown)),
+        records=tuple(_csv(section, spec, each) for each in (*_records(shown), *_floors(section, spec).values())),
     )
 
 
@@ -146,6 +161,9 @@ def _cell(shown: Shown, row: int, place: int, source: str) -> Cell:
         return Cell(_named(line, column.name, source))
     if column.text in ("top", "gain") and not column.best:
         return Cell(_paper_best(shown, line, column.text) or EN_DASH)
+    if column.n and column.minus:
+        pairs = shown.estimates.column(section, line, column)
+        return Cell(str(len(pairs.seeds) if pairs.done else 0))
     if column.n and column.line:  # of a base, say
         return count_cell(section.group(section.partner(line, column.line)), _most(shown, column.line))
     if column.n:
@@ -174,6 +192,9 @@ def shown_cell(estimate: Estimate, column: Column) -> Cell:
     """An estimate as its column prints it."""
     if column.plain and estimate.done:
         return Cell(number(estimate.mean, estimate.unit))
+    if column.summary and estimate.done:
+        counted = f"{estimate.mean:.0f} of {len(estimate.seeds)}"
+        return Cell(counted if column.summary == "count" else number(estimate.mean, ""), estimate.notes)
     made = cell(estimate)
     if column.counted and estimate.done:
         return Cell(f"{made.text} (n = {len(estimate.seeds)})", made.footnotes)
@@ -232,6 +253,25 @@ def _total(shown: Shown) -> tuple[Cell, ...]:
             text = f"{theirs.above} of {theirs.lines} above 0"
         texts.append(text)
     return (Cell("all lines"), *map(Cell, texts[1:]))
+
+
+def _floors(section: Section, spec: TableSpec) -> dict[str, Estimate]:
+    """By metric of a column what all trainings of the section measured."""
+    found = {}
+    for name, floor in spec.floor.items():
+        if name != "label" and (mean := section.floor(floor)) is not None:
+            metric = section.metric(floor)
+            found[name] = Estimate(spec.floor["label"], floor, metric.default, metric.unit, mean=mean)
+    return found
+
+
+def _floor(shown: Shown) -> tuple[Cell, ...]:
+    found, label = _floors(shown.section, shown.spec), shown.spec.floor["label"]
+    values = [
+        found[column.metric] if column.metric in found and not (column.paper or column.minus) else None
+        for column in shown.spec.columns[1:]
+    ]
+    return (Cell(label), *(Cell(number(each.mean, each.unit) if each else EN_DASH) for each in values))
 
 
 def _paper_best(shown: Shown, line: Line, what: str) -> str:
@@ -402,7 +442,8 @@ def readme_block(built: Built, spec: Readme) -> str:
             own = [line for line in own if (any(section.cells(line)) if best else section.group(line))]
         lines += [f"| {' | '.join(_readme_cells(built, section, line, spec))} |" for line in own]
         lines += [f"| {' | '.join(_readme_total(built, section, spec))} |"] if spec.total else []
-    return "\n".join(lines if built.sections else [*lines, "| not run |" + " |" * (len(heads) - 1)])
+    lines += [f"| {name} | not run |" + " |" * (len(heads) - 2) for name in missing(built.page, built.sections)]
+    return "\n".join(lines if built.sections else [*lines[:2], "| not run |" + " |" * (len(heads) - 1)])
 
 
 def _readme_cells(built: Built, section: Section, line: Line, spec: Readme) -> Iterator[str]:
@@ -453,6 +494,8 @@ def _readme_text(section: Section, estimates: Estimates, line: Line, column: Col
         interval = f" [{interval_text(found)}]" if found.low is not None else ""
         text = f"{number(found.mean, found.unit, signed=True)}{interval} at {word(found.choice)}"
         return f"{text} (n = {len(found.seeds)})"
+    if column.plain and found.done:
+        return number(found.mean, found.unit)
     if column.counted and found.done:
         return f"{mean_text(found)} (n = {len(found.seeds)})"
     return cell(found).text

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
+from statistics import fmean
 
 from regbench.errors import UserError
-from regbench.evidence.groups import STRENGTH, Group, check_same, check_same_data, flatten, make_group
+from regbench.evidence.groups import (
+    STRENGTH,
+    Group,
+    check_same,
+    check_same_data,
+    check_same_extractor,
+    flatten,
+    make_group,
+)
 from regbench.evidence.metrics import METRICS, Metric
 from regbench.evidence.numbers import PaperNumbers
-from regbench.evidence.settings import budgets_of, not_drawn, title_settings
-from regbench.evidence.spec import Column, Line, Page, TableSpec, filled, word
+from regbench.evidence.settings import budgets_of, extractor_words, not_drawn, step_words, title_settings
+from regbench.evidence.spec import USUAL, Column, Line, Page, TableSpec, filled, word
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +53,16 @@ class Section:
         """The trainings of a line; None: not run."""
         return self.groups.get(line.key)
 
+    @property
+    def done(self) -> list[dict]:
+        """The rows of finished trainings."""
+        return [row for row in self.rows if row["status"] == "done"]
+
+    def floor(self, name: str) -> float | None:
+        """The mean of a metric over all finished trainings, each of which measured it anew."""
+        metric = self.metric(name)
+        return fmean(metric.read(row, metric.default, "full") for row in self.done) if self.done else None
+
     def metric(self, name: str) -> Metric:
         """A metric by name; one that counts to a level has that of this section's references."""
         if name not in self._metrics:
@@ -59,7 +79,8 @@ class Section:
         """
         if line.changes:
             found = sorted({key[1:] for key in self.groups if key[0] == line.source}, key=lambda c: _order(c, line))
-            return [line.changed(each) for each in dict.fromkeys([(), *found])]
+            own = [()] if not line.optional or () in found else []
+            return [line.changed(each) for each in dict.fromkeys([*own, *found])]
         if not line.sweep:
             return [line] if not line.optional or line.key in self.groups else []
         found = [key[1:] for key in self.groups if key[0] == line.source]
@@ -79,6 +100,7 @@ class Section:
         names = [name for name in spec.lines or self.page.lines if name not in spec.skip]
         expanded = self.prefixes if spec.across else self.expanded
         lines = [line for name in names for line in expanded(self.page.lines[name])]
+        lines = [line for line in lines if not (spec.unchanged and line.changes and line.at)]
         return [line for line in lines if self.has_rows(line, spec)] if spec.run else lines
 
     def shows(self, spec: TableSpec) -> bool:
@@ -167,9 +189,8 @@ class Section:
 
     def _words(self) -> dict[str, str]:
         flat = flatten(self.rows[0]["config"])
-        return {
-            key: ", ".join(map(str, value)) if isinstance(value, list) else str(value) for key, value in flat.items()
-        }
+        found = {key: ", ".join(map(str, v)) if isinstance(v, list) else _written(v) for key, v in flat.items()}
+        return found | {"steps": step_words(self.done), "extractor": extractor_words(self.done)}
 
 
 def find_sections(page: Page, rows: Sequence[dict], numbers: PaperNumbers | None) -> list[Section]:
@@ -200,7 +221,7 @@ def plain(value: object) -> object:
 def matches(line: Line, flat: Mapping[str, object]) -> bool:
     """Whether a flattened config has the line's settings: a value, {any: [...]}, {absent: true} or {list: true}."""
     return all(_agrees(flat, key, value) for key, value in line.where.items()) and all(
-        key in flat for key in (*line.sweep, *line.changes)
+        key in flat for key in line.sweep
     )
 
 
@@ -220,8 +241,11 @@ def _agrees(flat: Mapping[str, object], key: str, value: object) -> bool:
 
 def _section(page: Page, dataset: str, budget: str, rows: list[dict], numbers: PaperNumbers | None) -> Section:
     where = f"{page.what}, {dataset}"
-    check_same(rows, where, ignore=("seed", *page.free))
+    changes = [key for line in page.lines.values() for key in line.changes]
+    check_same(rows, where, ignore=("seed", *page.free, *changes))
     check_same_data(rows, where)
+    check_same_extractor(rows, where)
+    page = _with_usual(page, rows)
     for key in page.share:
         _check_shared(rows, where, key)
     templates = [line for name, line in page.lines.items() if line.source == name]
@@ -242,7 +266,7 @@ def _section(page: Page, dataset: str, budget: str, rows: list[dict], numbers: P
         if line.sweep or line.changes:
             varying = [key for key, value in line.where.items() if isinstance(value, dict) and "any" in value]
             varying += [*line.sweep, *line.changes, *line.varies]
-            varying += [each for each in STRENGTH if any(key in STRENGTH for key in line.sweep)]
+            varying += [each for each in STRENGTH if {*line.sweep, *line.changes} & {*STRENGTH}]
             check_same(own, f"{where}, {line.label}", ignore=("seed", *varying))
     for name, own in swept.items():
         base = page.lines[name].base and page.lines[page.lines[name].base]
@@ -253,6 +277,28 @@ def _section(page: Page, dataset: str, budget: str, rows: list[dict], numbers: P
             )
     groups = {key: make_group(own, f"{where}, {', '.join(map(str, key))}") for key, own in members.items()}
     return Section(page, dataset, budget, tuple(rows), groups, numbers)
+
+
+def _with_usual(page: Page, rows: Sequence[dict]) -> Page:
+    """The page with what most of these rows have where a change is from the usual; of equally many the first text."""
+    if not any(USUAL in map(str, line.changes.values()) for line in page.lines.values()):
+        return page
+    counts: dict[str, Counter] = {}
+    values: dict[str, object] = {}
+    for key, value in (pair for row in rows for pair in flatten(row["config"]).items()):
+        counts.setdefault(key, Counter())[repr(value)] += 1
+        values[repr(value)] = value
+
+    def default(key: str, value: object) -> object:
+        if value != USUAL or key not in counts:
+            return value
+        return values[min(counts[key], key=lambda text: (-counts[key][text], text))]
+
+    lines = {
+        name: replace(line, changes={key: default(key, value) for key, value in line.changes.items()})
+        for name, line in page.lines.items()
+    }
+    return replace(page, lines=lines)
 
 
 def _check_shared(rows: Sequence[dict], where: str, key: str) -> None:
@@ -266,7 +312,8 @@ def _check_shared(rows: Sequence[dict], where: str, key: str) -> None:
 
 def _at(line: Line, flat: Mapping[str, object]) -> tuple:
     if line.changes:
-        return tuple((key, plain(flat[key])) for key, usual in line.changes.items() if flat[key] != usual)
+        found = {key: flat[key] for key, usual in line.changes.items() if key in flat and flat[key] != usual}
+        return tuple((key, plain(value)) for key, value in found.items())
     return tuple(plain(flat[key]) for key in line.sweep)
 
 
@@ -299,6 +346,10 @@ def _rank(values: tuple, line: Line) -> tuple:
     return tuple(ranks)
 
 
+def _written(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
 def _number(value: object) -> bool:
     return isinstance(value, int | float)
 
@@ -306,5 +357,5 @@ def _number(value: object) -> bool:
 def _order(changes: tuple, line: Line) -> tuple:
     """Fewer changes first, then by setting in the line's order, numbers as they rise."""
     keys = list(line.changes)
-    ranked = [(keys.index(key), isinstance(v, str), 0 if isinstance(v, str) else v) for key, v in changes]
+    ranked = [(keys.index(key), not _number(v), v if _number(v) else 0) for key, v in changes]
     return len(changes), ranked, [str(value) for _, value in changes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from regbench.evidence.groups import Group, data_of
+from regbench.evidence.groups import Group, data_of, extractor_of
 
 BUDGETS = ("paper", "quick", "smoke")  # fullest first
 TRIAL = "smoke"
@@ -58,6 +58,23 @@ def devices(rows: Iterable[dict], key: str = "device_name") -> list[str]:
 def image_count(count: int | None) -> str:
     """`55,000`; a set whose size is not limited says so."""
     return f"{count:,}" if isinstance(count, int) else "all remaining"
+
+
+def step_words(rows: Iterable[dict]) -> str:
+    """`1,565 steps`: where the curves over steps end."""
+    last = [max(row["epochs"], key=lambda entry: entry["epoch"]) for row in rows]
+    counts = sorted({entry["curves"]["step"][-1] for entry in last if entry.get("curves", {}).get("step")})
+    return f"{' or '.join(f'{count:,}' for count in counts)} steps" if counts else "steps not recorded"
+
+
+def extractor_words(rows: Iterable[dict]) -> str:
+    """`extractor mnist-cnn5 (test accuracy 99.04 %, 128 features, sha256 9529021c)`."""
+    found = next((extractor for row in rows if (extractor := extractor_of(row))), None)
+    if not found:
+        return "extractor not recorded"
+    accuracy = found.get("accuracy")
+    known = "" if accuracy is None else f"test accuracy {100 * accuracy:.2f} %, "
+    return f"extractor {found['name']} ({known}{found['features']} features, sha256 {found['sha256'][:8]})"
 
 
 def data_words(rows: Sequence[dict]) -> str:

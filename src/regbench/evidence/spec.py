@@ -15,6 +15,8 @@ from regbench.evidence.protocols import HELD_OUT, PROTOCOLS
 DIRECTIONS = ("greater", "less", "two-sided")
 PRINTED = "the paper's number"  # a source of a table's rows beside the protocols
 BESTS = ("gain", "choice", "top", "k", "p")
+SUMMARIES = ("median", "lowest", "highest", "count")
+USUAL = "usual"  # the default of a change: what most rows of a section have
 KINDS = ("epochs", "setting", "lines", "images")
 
 
@@ -24,10 +26,11 @@ class Line:
 
     `sweep` names settings that make one line for each of their values, {value} or by their last word in labels;
     `values` are shown whether they were run or not, `varies` are settings that go with the sweep. `changes` are
-    settings with their defaults: one line for each combination that differs from them. `base` is the line that stands
-    for strength 0 of the sweep. `lacks` are metrics or modes that say nothing here, `short` is the label where none of
-    a sweep was run, an `optional` line is shown only where it was run. `word` names the last swept setting, where the
-    label does not: `[1], lambda 0.1`.
+    settings with their defaults (`usual`: what most rows have): one line for each combination that differs from them,
+    named by what differs, if `labelled` behind the label. `base` is the line that stands for strength 0 of the sweep.
+    `lacks` are metrics or modes that say nothing here, `short` is the label where none of a sweep was run, an
+    `optional` line is shown only where it was run. `word` names the last swept setting, where the label does not:
+    `[1], lambda 0.1`.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Line:
     sweep: tuple[str, ...] = ()
     values: Mapping[str, list] = field(default_factory=dict)
     changes: Mapping[str, object] = field(default_factory=dict)
+    labelled: bool = False
     varies: tuple[str, ...] = ()
     base: str = ""
     short: str = ""
@@ -82,7 +86,9 @@ class Line:
     def changed(self, at: tuple) -> Line:
         """The line of a combination of changes, ((setting, value), ...); none of them is the line itself."""
         text = ", ".join(f"{key.rsplit('.', 1)[-1]}={_bare(value)}" for key, value in at)
-        return replace(self, label=text or self.label, at=at)
+        if self.labelled:
+            text = ", ".join([self.label, *(setting(key, value) for key, value in at)])
+        return replace(self, label=text or self.label, paper="" if at else self.paper, at=at)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +100,8 @@ class Column:
     one that is not tested. `plain`: the mean alone, as of counts. `across` makes a column for each value of the lines'
     last sweep. `best` is of the best of these values: its `gain` over the base (`unpaired`: by Welch's test,
     uncorrected), the `choice` itself, the `top` one with the base among them, `k` to choose among, or the `p` that
-    allows for the choice.
+    allows for the choice. `summary` takes another value of the trainings than their mean: their median, lowest, highest
+    or, of what is true or false, their count. With `n` and `minus` it is the number of pairs.
     """
 
     head: str
@@ -118,6 +125,7 @@ class Column:
     across: bool = False
     best: str = ""
     unpaired: bool = False
+    summary: str = ""
     at: object = None
 
 
@@ -152,8 +160,10 @@ class TableSpec:
     """A table of every section: its lines, or the `tests` of a family, by columns; `sources` split each line.
 
     `across`: the last swept setting of the lines makes columns, or choices. An `optional` table is shown where any of
-    its lines has rows of its own; with `run` only lines with rows stand in it, `total` counts the lines whose best is
-    not their base. `listed`: the CSV has the mean of every cell that was chosen among.
+    its lines has rows of its own; with `run` only lines with rows stand in it, `unchanged` leaves out those of changes,
+    `total` counts the lines whose best is not their base. `listed`: the CSV has the mean of every cell that was chosen
+    among. `floor` is a last line, of what all trainings measured: its `label`, and by metric of a column the one that
+    stands there.
     """
 
     id: str
@@ -167,8 +177,10 @@ class TableSpec:
     run: bool = False
     across: bool = False
     optional: bool = False
+    unchanged: bool = False
     total: bool = False
     listed: bool = False
+    floor: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +188,9 @@ class Panel:
     """One panel of a figure: a metric or curve of lines, `label` on its axis; with `minus` the difference to the base.
 
     Of kind `lines`, `paper` draws the paper's numbers beside ours, and a panel is made for every combination of lines;
-    `level` draws the fixed level of the metric, or the cap on epochs.
+    `level` draws the fixed level of the metric, or the cap on epochs. A curve `curves.<name>` is over training steps,
+    of several layers their mean and each of them thin. `floor` is a metric of all trainings, drawn as a level; with
+    `changed` every line of changes is drawn, too.
     """
 
     title: str
@@ -190,6 +204,8 @@ class Panel:
     paper: bool = False
     log: bool = False
     level: bool = False
+    floor: str = ""
+    changed: bool = False
     height: float = 1.0
 
 
@@ -197,7 +213,8 @@ class Panel:
 class FigureSpec:
     """A figure over `epochs`, over a swept `setting` of each line or of several `lines` together, or of `images`.
 
-    A file is one section's, or with `each` one budget's, with a row of panels a section.
+    A file is one section's, or with `each` one budget's, with `down` rows of panels a section, filled column by column.
+    A panel over epochs without anything of its own is left out.
 
     Of images, `artifact` is what each of the `lines` shows, so many panels `across`; the panels' titles are lines of
     text with their metric's {value}; `first` is an artifact for a first column, a row then an image.
@@ -211,6 +228,7 @@ class FigureSpec:
     each: str = "section"
     lines: tuple[str, ...] = ()
     across: int = 0
+    down: int = 1
     artifact: str = ""
     first: str = ""
     outline: float = 0.0
@@ -238,9 +256,10 @@ class Page:
     fixed levels that metrics count to, `titled` further settings of a title, `capped` says that early stopping may end
     a training. `share` are settings that all rows which have them must share, whatever their line; `full` is by data
     set the number of images that the paper trains on: a section with fewer is called a subset. `paper_table` is the
-    paper's table whose numbers stand beside ours, of all data sets or those of `printed_for`. `tables_after` and
-    `pictures` are what its `extra.py` registers, `looks` are colour, dash and marker of lines. `seed_groups`: seeds
-    from this number on are groups of their own, the setting `seed_group`; a seed is counted within its group.
+    paper's table whose numbers stand beside ours, of all data sets or those of `printed_for`; `covers` are its data
+    sets: those without rows are named. `tables_after` and `pictures` are what its `extra.py` registers, `looks` are
+    colour, dash and marker of lines. `seed_groups`: seeds from this number on are groups of their own, the setting
+    `seed_group`; a seed is counted within its group.
     """
 
     experiment: str
@@ -261,6 +280,7 @@ class Page:
     full: Mapping[str, int] = field(default_factory=dict)
     seed_groups: int = 0
     printed_for: tuple[str, ...] = ()
+    covers: tuple[str, ...] = ()
     paper_table: str = "1"
     tables_after: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
@@ -279,6 +299,13 @@ def filled(text: str, words: Mapping[str, object]) -> str:
     for word, value in words.items():
         text = text.replace("{" + word + "}", str(value))
     return text
+
+
+def setting(key: str, value: object) -> str:
+    """`beta 0.002`; of a class `optimizer Adam`."""
+    name = key.removesuffix("._target_")
+    text = word(tuple(value) if isinstance(value, list) else value)
+    return f"{name.rsplit('.', 1)[-1]} {text if name == key else text.rsplit('.', 1)[-1]}"
 
 
 def word(value: object) -> str:
@@ -478,6 +505,8 @@ def _check_names(page: Page, where: str) -> None:
     for line in page.lines.values():
         if line.base:
             allowed("base", line.base, known_lines(page), f"{where}, line {line.name}")
+    for name in page.covers:
+        allowed("covers", name, page.datasets, where)
     for name in page.references:
         allowed("references", name, known_lines(page), where)
     for family in page.families.values():
@@ -487,6 +516,8 @@ def _check_names(page: Page, where: str) -> None:
         here = f"{where}, table {table.id}"
         for name in (*table.lines, *table.skip):
             allowed("lines", name, known_lines(page), here)
+        if table.floor and "label" not in table.floor:
+            raise UserError(f"{here}: floor has no label")
         for name in table.tests:
             allowed("tests", name, page.families, here)
         for name in table.sources:
@@ -529,6 +560,8 @@ def _check_columns(columns: Iterable[Column], page: Page, where: str) -> None:
             allowed("test", column.test, DIRECTIONS, here)
         if column.best:
             allowed("best", column.best, BESTS, here)
+        if column.summary:
+            allowed("summary", column.summary, SUMMARIES, here)
 
 
 __all__ = ["HELD_OUT", "PRINTED", "Column", "Family", "FigureSpec", "Line", "Page", "Panel", "TableSpec", "Test"]

@@ -8,21 +8,14 @@ from regbench.errors import UserError
 from regbench.evidence.documents import OWN, load_all_pages
 from regbench.evidence.numbers import load_paper_numbers
 from regbench.evidence.publish import publish_page, write_readme
-from regbench.evidence.settings import budgets_of, without_trials
-from regbench.paths import ROOT
+from regbench.evidence.settings import without_trials
 from regbench.reports.entropy import autoencoder_findings
 from regbench.reports.entropy.autoencoder_curves import draw_autoencoders
 from regbench.reports.entropy.autoencoder_tables import write_autoencoders
 from regbench.reports.entropy.autoencoders import FIGURES, MEASURES, pages
 from regbench.reports.entropy.loss_curves import draw_losses
-from regbench.reports.gan.curves import draw_gan_fid, draw_gan_losses, draw_gan_rates, has_rates
-from regbench.reports.gan.samples import draw_gan_samples, has_samples
-from regbench.reports.gan.sections import Section, gan_sections
-from regbench.reports.gan.summary import summary as gan_summary
-from regbench.reports.gan.table1 import write_gan_table1
 from regbench.reports.store import Store
 
-PAPER = ROOT / "results" / "paper"
 ENTROPY = OWN / "entropy_guidance" / "numbers.yaml"
 
 
@@ -42,28 +35,9 @@ def publish_entropy_figures(rows: Sequence[dict], results: Path, pictures: bool)
     return written
 
 
-def publish_gan_table1(rows: Sequence[dict], results: Path, pictures: bool) -> list[Path]:
-    """The adaptive-dropout paper's Table 1, the README's lines of it; per dataset and budget the pictures."""
-    sections = [section for budget in budgets_of(rows) for section in gan_sections(rows, budget)]
-    numbers = load_paper_numbers(PAPER / "adaptive_dropout_gan.yaml")
-    written = write_gan_table1(rows, numbers, results / "tables")
-    written.append(write_readme("gan results", gan_summary(sections), results))
-    drawable = [section for section in sections if section.done] if pictures else []
-    return written + [path for section in drawable for path in _gan_pictures(section, results / "figures")]
-
-
-def _gan_pictures(section: Section, folder: Path) -> list[Path]:
-    drawn = {"figure1": draw_gan_losses, "fid": draw_gan_fid}
-    drawn |= {"rate": draw_gan_rates} if has_rates(section) else {}
-    drawn |= {"samples": draw_gan_samples} if has_samples(section) else {}
-    name = f"{section.dataset}_{section.budget}.png"
-    return [draw(section, folder / f"gan_{kind}_{name}") for kind, draw in drawn.items()]
-
-
 #: experiment -> writes its tables (and pictures) from its rows
 PUBLISHERS: dict[str, Callable[[Sequence[dict], Path, bool], list[Path]]] = {
     "entropy-figures": publish_entropy_figures,
-    "gan-table1": publish_gan_table1,
 }
 
 

@@ -10,7 +10,7 @@ finding       a named function of `claim_findings`: what rows show that is no pl
 not run       why, and what would be needed
 not testable  what the document leaves out
 
-The paper's effect is not repeated: `effect` names its cells in `results/paper/<document>.yaml`. `control` names another
+The paper's effect is not repeated: `effect` names its cells in the paper's `numbers.yaml`. `control` names another
 claim whose answer is printed beside this one's: what is seen without the cause that is claimed. A claim that is `main`,
 or is a control, has a `short` name. `implied: true` is a claim that the document does not state: it follows from what
 is stated, or would have to hold for that to say what it is said to. Such claims are marked and counted apart.
@@ -23,15 +23,14 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from regbench.reports.claims.findings import FINDINGS
-from regbench.reports.gan.methods import DATASETS
 from regbench.reports.methods import DATASETS as CLASSIFIED
 
-NAMES = DATASETS | CLASSIFIED | {"imagenette": "Imagenette", "coco": "COCO", "duts": "DUTS"}
+NAMES = CLASSIFIED | {"celeba": "CelebA", "imagenette": "Imagenette", "coco": "COCO", "duts": "DUTS"}
 
 
 @dataclass(frozen=True)
 class Document:
-    """One of the documents; `paper` names its file of numbers in results/paper."""
+    """One of the documents; its name is that of its folder of papers."""
 
     name: str
     title: str

@@ -1,4 +1,4 @@
-"""Findings of the GAN table: its own verdicts, and the stability of its trainings."""
+"""Findings of the GAN table: whether AGNN-ADR beats the others, and the stability of its trainings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
 from regbench.evidence import stats
-from regbench.evidence.records import cell
+from regbench.evidence.cells import cell, number, p_text
+from regbench.evidence.documents import load_all_pages
+from regbench.evidence.estimates import DIFFERENCE, Estimate, Estimates
+from regbench.evidence.pages import build
+from regbench.evidence.sections import Section
+from regbench.evidence.settings import extractor_words
+from regbench.evidence.spec import Line
 from regbench.evidence.tables import EN_DASH
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import (
@@ -26,58 +32,57 @@ from regbench.reports.claims.answers import (
 from regbench.reports.claims.families import Family
 from regbench.reports.claims.finding import Context
 from regbench.reports.claims.rows import Evidence
-from regbench.reports.gan.claims import CLAIMS, SPEED, Tested, absolute, outcome, tested
-from regbench.reports.gan.claims import verdicts as gan_verdicts
-from regbench.reports.gan.methods import AGNN, BASELINES, DESCENDED, FIXED, GanMethod
-from regbench.reports.gan.methods import DATASETS as GAN_DATASETS
-from regbench.reports.gan.readings import final_rate, has_collapsed, has_diverged
-from regbench.reports.gan.sections import Section, gan_sections
-from regbench.reports.gan.stability import collapsed, diverged
 
 ALPHA = verdicts.ALPHA
-EXPERIMENT = "gan-table1"
-#: metric -> its column in the paper's table (None: it prints none), its unit, the claimed direction
-GAN_UNITS = {"fid": ("FID", "FID", "less"), "inception_score": ("IS", "IS", "greater"), SPEED: (None, "epochs", "less")}
+EXPERIMENT, FAMILY = "gan-table1", "gan"
+AGNN, FIXED, DESCENDED = "agnn", "fixed", "descended"
+BASELINES = ("dcgan", "wgan_gp", "sngan")
+SPEED = "epochs_to_fixed_fid"
+#: claim -> the metric it is about, and the lines that AGNN-ADR must all beat
+CLAIMS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "AGNN-ADR is the best in FID": ("fid", BASELINES),
+    "AGNN-ADR is the best in IS": ("inception_score", BASELINES),
+    "AGNN-ADR converges faster (epochs to the fixed FID)": (SPEED, BASELINES),
+    "adapting the rate lowers FID (against: Rate fixed at 0.5)": ("fid", (FIXED,)),
+    "adapting the rate raises IS (against: Rate fixed at 0.5)": ("inception_score", (FIXED,)),
+}
+COLUMNS = {"fid": "FID", "inception_score": "IS"}  # of the paper's table; it prints no epochs
+REAL = {"fid": "real_fid", "inception_score": "real_inception_score"}
 
 
 def gan_claim(context: Context, dataset: str, claim: str) -> Answer:
-    """The GAN table's own verdict on one of its claims (see gan_claims.py for its tests)."""
+    """One of the GAN table's claims, by the tests of its family: every method named must be beaten."""
     if claim not in CLAIMS:
         raise UserError(f"claim={claim!r}: allowed are {', '.join(CLAIMS)}")
-    section = gan_section(context, dataset)
-    if section is None:
-        return not_run(f"no row of {GAN_DATASETS[dataset]}", [EXPERIMENT])
-    found = tested(section, (*BASELINES, FIXED))
-    verdict = next(each for each in gan_verdicts(section, found) if each.claim == claim)
-    if verdict.word == verdicts.NOT_RUN:
-        return not_run(verdict.reason, [EXPERIMENT])
-    metric, others = CLAIMS[claim]
-    pairs = {other: found[other, metric] for other in others}
-    done = {other: pair for other, pair in pairs.items() if pair.claimed.mean is not None}
-    column, unit, direction = GAN_UNITS[metric]
+    found = gan_section(context, dataset)
+    if found is None:
+        return not_run(f"no row of {dataset_name(dataset)}", [EXPERIMENT])
+    estimates, section = found
+    metric, names = CLAIMS[claim]
+    lines = section.page.lines
+    pairs = {lines[name]: estimates.difference(section, lines[AGNN], lines[name], metric) for name in names}
+    word, why = _verdict(section, pairs)
+    if word == verdicts.NOT_RUN:
+        return not_run(why, [EXPERIMENT])
+    done = {other: pair for other, pair in pairs.items() if pair.done}
     parts = [
-        f"against {other.label}: {bare(pair.claimed.mean, unit, True)}"
-        + interval_text(pair.claimed.low, pair.claimed.high, unit)
+        f"against {other.label}: {bare(pair.mean, pair.unit, True)}" + interval_text(pair.low, pair.high, pair.unit)
         for other, pair in done.items()
     ]
-    counts = [len(pair.claimed.seeds) for pair in done.values()]
-    groups = [section.group(method) for method in (AGNN, *others)]
-    rows = [row for group in groups if group for row in group.done]
-    effects = [
-        _gan_effect(other.label, unit, direction, pair) for other, pair in done.items() if pair.claimed.low is not None
-    ]
-    family = _family(section, found)
-    details = [_comparison(section, metric, other, pair, verdict.word) for other, pair in done.items()]
-    details += [_sound(section, metric, (AGNN, *others)), rates_line(section)]
-    details += _gan_printed(context, section, metric, column, others)
+    counts = [len(pair.seeds) for pair in done.values()]
+    rows = [row for name in (AGNN, *names) if (group := section.group(lines[name])) for row in group.done]
+    family = _family(estimates)
+    details = [_comparison(estimates, section, metric, other, pair, word) for other, pair in done.items()]
+    details += [_sound(estimates, section, metric, (AGNN, *names)), rates_line(section)]
+    details += _gan_printed(context, section, metric, names)
     return Answer(
-        verdict.word,
-        "; ".join(parts) + (f" {unit}" if parts else "not run"),
-        f"{verdict.reason} ({family.opposite_text if verdict.word == verdicts.CONTRADICTED else family.text})",
+        word,
+        "; ".join(parts) + (f" {section.metric(metric).unit}" if parts else "not run"),
+        f"{why} ({family.opposite_text if word == verdicts.CONTRADICTED else family.text})",
         runs_text(counts, section.budget, rows) if counts else EN_DASH,
         tuple(details),
         experiments=(EXPERIMENT,),
-        effects=tuple(effects),
+        effects=tuple(_gan_effect(other.label, pair) for other, pair in done.items() if pair.low is not None),
         budget=section.budget,
         family=family,
     )
@@ -85,128 +90,187 @@ def gan_claim(context: Context, dataset: str, claim: str) -> Answer:
 
 def gan_stability(context: Context, dataset: str) -> Answer:
     """Do fewer trainings of AGNN-ADR than of the baselines fail, diverge or collapse? By Fisher's exact test."""
-    section = gan_section(context, dataset)
-    ours = section.group(AGNN) if section else None
-    theirs = [group for method in BASELINES if section and (group := section.group(method))]
-    if not ours or not theirs:
-        return not_run(f"no row of AGNN-ADR or of a baseline on {GAN_DATASETS[dataset]}", [EXPERIMENT])
-    counts = [_unstable([ours]), _unstable(theirs)]
+    found = gan_section(context, dataset)
+    estimates, section = found or (None, None)
+    groups = {name: section.group(section.page.lines[name]) for name in (AGNN, *BASELINES)} if section else {}
+    theirs = [group for name, group in groups.items() if group and name != AGNN]
+    if not theirs or not groups[AGNN]:
+        return not_run(f"no row of AGNN-ADR or of a baseline on {dataset_name(dataset)}", [EXPERIMENT])
+    counts = [_unstable(section, each) for each in ([groups[AGNN]], theirs)]
     table = [[bad, total - bad] for bad, total in counts]
     p, opposite = (float(scipy_stats.fisher_exact(table, alternative=side)[1]) for side in ("less", "greater"))
     word = verdicts.INCONCLUSIVE
     if counts[0][1] >= verdicts.ENOUGH:
         word = verdicts.SUPPORTED if p < ALPHA else verdicts.CONTRADICTED if opposite < ALPHA else word
-    rows = [row for group in (ours, *theirs) for row in group.done]
+    rows = [row for group in (groups[AGNN], *theirs) for row in group.done]
     return Answer(
         word,
         f"unstable: {counts[0][0]} of {counts[0][1]} of AGNN-ADR, {counts[1][0]} of {counts[1][1]} of the baselines",
         f"failed, diverged or collapsed; Fisher's exact test, one-sided and uncorrected, {both_ways(p, opposite)}",
         runs_text([counts[0][1]], section.budget, rows),
-        (_sound(section, SPEED, (AGNN, *BASELINES)), rates_line(section)),
+        (_sound(estimates, section, SPEED, (AGNN, *BASELINES)), rates_line(section)),
         experiments=(EXPERIMENT,),
         budget=section.budget,
     )
 
 
-def gan_section(context: Context, dataset: str) -> Section | None:
-    """The fullest budget's trainings of a data set."""
-    return next((section for section in _gan_sections(context.evidence) if section.dataset == dataset), None)
+def gan_section(context: Context, dataset: str) -> tuple[Estimates, Section] | None:
+    """The fullest budget's trainings of a data set, with the estimates of that budget."""
+    pairs = _gan_sections(context.evidence)
+    return next((pair for pair in pairs if pair[1].dataset == dataset), None)
+
+
+def dataset_name(dataset: str) -> str:
+    """A data set's name in print."""
+    return load_all_pages()[EXPERIMENT][1].datasets[dataset]
 
 
 @cache
-def _gan_sections(evidence: Evidence) -> list[Section]:
-    budgets = evidence.budgets(EXPERIMENT)
-    return [section for budget in budgets for section in gan_sections(evidence.rows(EXPERIMENT, budget), budget)]
+def _gan_sections(evidence: Evidence) -> list[tuple[Estimates, Section]]:
+    document, page = load_all_pages()[EXPERIMENT]
+    rows = [row for budget in evidence.budgets(EXPERIMENT) for row in evidence.rows(EXPERIMENT, budget)]
+    built = build(page, rows, document.numbers)
+    return [(built.estimates[section.budget], section) for section in built.sections]
 
 
-def _gan_effect(label: str, unit: str, direction: str, pair: Tested) -> Effect:
-    record = pair.claimed
-    smallest = stats.smallest_effect(record.comparison, alternative="greater")
+def _verdict(section: Section, pairs: Mapping[Line, Estimate]) -> tuple[str, str]:
+    """The verdict from the family's p-values, and why."""
+    worse = {other.label: p_text(pair.p_opposite_holm) for other, pair in pairs.items() if _below(pair, True)}
+    if worse:
+        against = ", ".join(f"{name} {p}" for name, p in worse.items())
+        return verdicts.CONTRADICTED, f"significantly the other way against {against}"
+    missing = [line.label for line in (section.page.lines[AGNN], *pairs) if section.group(line) is None]
+    if missing:
+        return verdicts.NOT_RUN, f"no training of {', '.join(missing)}"
+    if all(_below(pair) for pair in pairs.values()):
+        against = ", ".join(f"{other.label} {p_text(pair.p_holm)}" for other, pair in pairs.items())
+        return verdicts.SUPPORTED, f"against {against}; n = {min(len(pair.seeds) for pair in pairs.values())}"
+    return verdicts.INCONCLUSIVE, "; ".join(f"{other.label}: {_open(pair)}" for other, pair in pairs.items())
+
+
+def _below(pair: Estimate, opposite: bool = False) -> bool:
+    p = pair.p_opposite_holm if opposite else pair.p_holm
+    return p is not None and p < ALPHA and len(pair.seeds) >= verdicts.ENOUGH
+
+
+def _outcome(pair: Estimate) -> str:
+    """What one comparison says by itself, in the words of a verdict."""
+    if _below(pair, opposite=True):
+        return verdicts.CONTRADICTED
+    return verdicts.SUPPORTED if _below(pair) else verdicts.INCONCLUSIVE
+
+
+def _open(pair: Estimate) -> str:
+    """What one comparison of an undecided claim says."""
+    if not pair.done:
+        return "a training failed" if pair.status == "failed" else pair.notes[0]
+    parts = [p_text(pair.p_holm)]
+    if pair.p is None:  # of one seed that says it all
+        parts = [f"no test ({'; '.join(pair.notes)})"] if len(pair.seeds) > 1 else []
+    if len(pair.seeds) < verdicts.ENOUGH:
+        parts.append(f"{len(pair.seeds)} of {verdicts.ENOUGH} seeds")
+    smallest = _smallest(pair)
+    return ", ".join([*parts, *([f"smallest effect {number(smallest, pair.unit)}"] if smallest is not None else [])])
+
+
+def _smallest(pair: Estimate) -> float | None:
+    return None if pair.bounded else stats.smallest_effect(pair.comparison, alternative="greater")
+
+
+def _gan_effect(label: str, pair: Estimate) -> Effect:
     return Effect(
         f"against {label}",
-        unit,
-        direction,
-        record.mean,
-        record.low,
-        record.high,
-        smallest=smallest,
-        word=outcome(pair),
-        n=len(record.seeds),
+        pair.unit,
+        pair.direction,
+        pair.mean,
+        pair.low,
+        pair.high,
+        smallest=_smallest(pair),
+        word=_outcome(pair),
+        n=len(pair.seeds),
     )
 
 
-def _comparison(section: Section, metric: str, other: GanMethod, pair: Tested, word: str) -> str:
+def _comparison(estimates: Estimates, section: Section, metric: str, other: Line, pair: Estimate, word: str) -> str:
     """Both sides with their difference and the p-values of both directions."""
-    unit, record = GAN_UNITS[metric][1], pair.claimed
-    sides = [_absolute(section, method, metric, unit) for method in (AGNN, other)]
+    ours = section.page.lines[AGNN]
+    means = [_absolute(estimates.mean(section, line, metric)) for line in (ours, other)]
     parts = [
-        f"{section.name}: {AGNN.label} against {other.label}: {' and '.join(sides)}",
-        f"difference {bare(record.mean, unit, True)}{interval_text(record.low, record.high, unit)} {unit}",
-        f"n = {len(record.seeds)}",
-        f"after Holm {both_ways(record.p_holm, pair.opposite.p_holm)}",
+        f"{section.name}: {ours.label} against {other.label}: {' and '.join(means)}",
+        f"difference {bare(pair.mean, pair.unit, True)}{interval_text(pair.low, pair.high, pair.unit)} {pair.unit}",
+        f"n = {len(pair.seeds)}",
+        f"after Holm {both_ways(pair.p_holm, pair.p_opposite_holm)}",
     ]
-    return "; ".join(parts) + alone_text(outcome(pair), word)
+    return "; ".join(parts) + alone_text(_outcome(pair), word)
 
 
-def _absolute(section: Section, method: GanMethod, metric: str, unit: str) -> str:
-    record = absolute(section, method, metric)
-    if record.mean is None:
-        return cell(record).text
-    spread = "" if record.high is None else f" \N{PLUS-MINUS SIGN} {bare(record.high - record.mean, unit)}"
-    cut = [note for note in record.notes if "never" in note]
-    return f"{bare(record.mean, unit)}{spread} {unit}" + (f" ({cut[0]})" if cut else "")
+def _absolute(found: Estimate) -> str:
+    if not found.done:
+        return cell(found).text
+    spread = "" if found.high is None else f" \N{PLUS-MINUS SIGN} {bare(found.high - found.mean, found.unit)}"
+    return f"{bare(found.mean, found.unit)}{spread} {found.unit}" + (f" ({found.notes[0]})" if found.bounded else "")
 
 
-def _sound(section: Section, metric: str, methods: Sequence[GanMethod]) -> str:
+def count(estimates: Estimates, section: Section, line: Line, metric: str) -> str:
+    """`5 of 5 collapsed`."""
+    found = estimates.summary(section, line, metric, "count")
+    return f"{found.mean or 0:.0f} of {len(found.seeds) if found.done else 0} {metric}"
+
+
+def _sound(estimates: Estimates, section: Section, metric: str, names: Sequence[str]) -> str:
     """How many trainings of each method collapsed and diverged, and what real images score."""
-    groups = {method.label: group for method in methods if (group := section.group(method))}
+    lines = [line for name in names if section.group(line := section.page.lines[name])]
     parts = [
-        f"{label} {collapsed(group)} of {len(group.done)} collapsed, {diverged(group)} of "
-        f"{len(group.done) + len(group.failed)} diverged"
-        for label, group in groups.items()
+        f"{line.label} {', '.join(count(estimates, section, line, each) for each in ('collapsed', 'diverged'))}"
+        for line in lines
     ]
-    floor = None if metric == SPEED else section.floor(metric)
-    unit = GAN_UNITS[metric][1]
+    floor = section.floor(REAL[metric]) if metric in REAL else None
+    unit = section.metric(metric).unit
     return "; ".join(parts) + ("." if floor is None else f". Real images score {bare(floor, unit)} {unit}.")
 
 
 def rates_line(section: Section) -> str:
     """Where the rate of each method that has one ends."""
-    parts = []
-    for method in (AGNN, DESCENDED, FIXED):
-        group = section.group(method)
-        rates = [rate for row in group.done if (rate := final_rate(row)) is not None] if group else []
+    parts, read = [], section.metric("dropout_rate").read
+    for line in (section.page.lines[name] for name in (AGNN, DESCENDED, FIXED)):
+        group = section.group(line)
+        rates = [rate for row in group.done if (rate := read(row, "", line.mode)) is not None] if group else []
         if rates:
             low, high = (bare(end(rates), "ratio") for end in (min, max))
-            parts.append(f"{method.label} {low if low == high else f'{low} to {high}'}")
+            parts.append(f"{line.label} {low if low == high else f'{low} to {high}'}")
     return f"Dropout rate after the last epoch: {'; '.join(parts)}." if parts else "No dropout rate was measured."
 
 
-def _family(section: Section, found: Mapping[tuple[GanMethod, str], Tested]) -> Family:
-    """The correction over the differences of one data set's table."""
-    others = listed([other.label for other in (*BASELINES, FIXED)])
+def _family(estimates: Estimates) -> Family:
+    """The correction over the differences of all data sets' tables."""
+    found = [pair for _, pair in estimates.cases(FAMILY)]
+    others = listed(list(dict.fromkeys(pair.against for pair in found)))
+    metrics = list(dict.fromkeys(pair.metric.removeprefix(DIFFERENCE) for pair in found))
+    words = listed([estimates.sections[0].metric(name).words for name in metrics])
     return Family(
-        f"Adaptive dropout for GANs, Table 1, {section.name}",
-        section.budget,
+        estimates.page.families[FAMILY].title,
+        estimates.sections[0].budget,
         EXPERIMENT,
         "difference",
-        f"one a difference: {AGNN.label} minus {others}, each in FID, IS and epochs to the fixed FID",
-        sum(pair.claimed.p is not None for pair in found.values()),
-        sum(pair.opposite.p is not None for pair in found.values()),
+        f"one a difference: {estimates.page.lines[AGNN].label} minus {others}, each in {words}, on each data set",
+        sum(pair.p is not None for pair in found),
+        sum(pair.p_opposite is not None for pair in found),
     )
 
 
-def _gan_printed(context: Context, section: Section, metric: str, column: str | None, others: Sequence) -> list[str]:
+def _gan_printed(context: Context, section: Section, metric: str, names: Sequence[str]) -> list[str]:
     """The paper's numbers, which another extractor measured: they stand beside ours and are not compared with them."""
-    rows = [method.paper_row for method in (AGNN, *others)]
-    cells = [context.paper.find("1", row, f"{section.name} {column}") for row in rows if row and column]
+    rows = [line.paper for name in (AGNN, *names) if (line := section.page.lines[name]).paper]
+    column = COLUMNS.get(metric)
+    cells = [context.paper.find("1", row, f"{section.name} {column}") for row in rows]
     if None in cells or len(cells) < 2:
         return []
-    text = ", ".join(f"{cell.row} {cell.printed}" for cell in cells)
-    return [f"The paper's {column}: {text}; ours come from another extractor ({section.seen_by}) and are not compared."]
+    text, seen_by = ", ".join(f"{cell.row} {cell.printed}" for cell in cells), extractor_words(section.done)
+    return [f"The paper's {column}: {text}; ours come from another extractor ({seen_by}) and are not compared."]
 
 
-def _unstable(groups: Sequence) -> tuple[int, int]:
+def _unstable(section: Section, groups: Sequence) -> tuple[int, int]:
+    bad = [section.metric(name).read for name in ("diverged", "collapsed")]
     done = [row for group in groups for row in group.done]
     failed = sum(len(group.failed) for group in groups)
-    return failed + sum(has_diverged(row) or has_collapsed(row) for row in done), failed + len(done)
+    return failed + sum(any(read(row, "", "full") for read in bad) for row in done), failed + len(done)

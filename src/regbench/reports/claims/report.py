@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from regbench.evidence.documents import load_documents
-from regbench.evidence.numbers import PaperNumbers, load_paper_numbers
+from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.settings import devices
 from regbench.evidence.tables import EN_DASH
 from regbench.reports.claims import verdicts
@@ -27,21 +27,15 @@ REPORT = "REPORT.md"
 FIGURE = "claims.png"
 
 
-def load_papers(folder: Path) -> dict[str, PaperNumbers]:
-    """The numbers of every document in results/paper, by the name of its file."""
-    return {path.stem: load_paper_numbers(path) for path in sorted(folder.glob("*.yaml"))}
-
-
 def load_claims(folder: Path) -> tuple[Ledger, dict[str, PaperNumbers]]:
     """The ledger and the papers' numbers of a results folder."""
-    papers = all_papers(folder)
+    papers = all_papers()
     return load_ledger(folder / "claims.yaml", papers), papers
 
 
-def all_papers(folder: Path) -> dict[str, PaperNumbers]:
-    """The numbers of every paper: those that are folders, and those whose numbers a results folder keeps."""
-    found = {name: document.numbers for name, document in load_documents().items() if len(document.numbers)}
-    return load_papers(folder / "paper") | found
+def all_papers() -> dict[str, PaperNumbers]:
+    """The numbers of every paper that prints some, by its name."""
+    return {name: document.numbers for name, document in load_documents().items() if len(document.numbers)}
 
 
 def write_report(

@@ -1,1 +1,0 @@
-"""Adaptive dropout for GANs: Table 1, stability, claims, curves and samples."""
