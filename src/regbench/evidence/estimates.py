@@ -355,8 +355,7 @@ def _paired(
         for each, group in zip((line, other), groups, strict=True)
     ]
     # Where both sides are bounds there is no test, not even the exact one.
-    what = "bounded difference" if all(bounds) else "difference"
-    notes = [] if found.p is not None else [_why_no_interval(len(seeds), what)]
+    notes = [] if found.p is not None else [_why_no_interval(len(seeds), "difference", exact=not all(bounds))]
     if len(seeds) < max(len(ours), len(theirs)):
         notes.append(f"paired over the seeds in common with {other.label}: {', '.join(map(str, seeds))}")
     if any(bounds):
@@ -509,8 +508,7 @@ def _unavailable_other(group: Group | None, blank: Estimate, name: str) -> Estim
     return None
 
 
-def _why_no_interval(n: int, what: str) -> str:
+def _why_no_interval(n: int, what: str, exact: bool = False) -> str:
     if n == 1:
         return f"one {what} only: no interval"
-    exact = "; p is that of an exact permutation test" if what == "difference" else ""
-    return f"all {n} {what}s are equal: no interval{exact}"
+    return f"all {n} {what}s are equal: no interval" + "; p is that of an exact permutation test" * exact
