@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from regbench.errors import UserError
 from regbench.evidence.figures import curve_values, draw_figures
 from regbench.evidence.groups import make_group
-from regbench.papers.pb_edropout.extra import pb_edropout_masks, read_masks
+from regbench.papers.pb_edropout.table1.extra import pb_edropout_masks, read_masks
 
 from .factory import make_row, table_rows, with_masks
 from .golden_tables import built, page_of

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regbench.errors import UserError
-from regbench.evidence import best_notes  # noqa: F401  its notes register
+from regbench.evidence import best_notes, printed  # noqa: F401  their notes and checks register
+from regbench.evidence.claims import Claim, load_claims
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.notes import parsed
 from regbench.evidence.numbers import PaperNumbers, load_paper_numbers
@@ -23,7 +24,7 @@ from regbench.evidence.spec import Page, allowed, load_page
 
 OWN = Path(__file__).resolve().parents[1] / "papers"
 SEARCH = "REGBENCH_PAPERS"
-TABLE, NUMBERS, EXTRA = "table.yaml", "numbers.yaml", "extra.py"
+TABLE, NUMBERS, EXTRA, CLAIMS = "table.yaml", "numbers.yaml", "extra.py", "claims.yaml"
 #: what an `extra.py` may register beside metrics and notes, by name: tables of no section, pictures
 TABLES: dict[str, Callable] = {}
 PICTURES: dict[str, Callable] = {}
@@ -49,6 +50,16 @@ class Document:
     folder: Path
     pages: tuple[Page, ...]
     numbers: PaperNumbers | None
+    claims: tuple[Claim, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return self.numbers.title or self.name
+
+    @property
+    def short(self) -> str:
+        """Its name in tables."""
+        return self.numbers.short or self.title
 
 
 def search_path() -> tuple[Path, ...]:
@@ -99,7 +110,8 @@ def _document(folder: Path) -> Document:
         page = load_page(path)
         _check_registered(page, path)
         pages.append(page)
-    return Document(folder.name, folder, tuple(pages), load_paper_numbers(folder / NUMBERS))
+    claims = load_claims(folder / CLAIMS, {page.experiment: page for page in pages})
+    return Document(folder.name, folder, tuple(pages), load_paper_numbers(folder / NUMBERS), claims)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from statistics import median
+from statistics import fmean, median
 
 from scipy import special
 
@@ -20,6 +20,7 @@ from regbench.evidence.choices import choices, p_of_best
 from regbench.evidence.groups import Group
 from regbench.evidence.metrics import Metric
 from regbench.evidence.ranks import LEAST, LIMITS, page_p, spearman
+from regbench.evidence.readings import last
 from regbench.evidence.sections import Section
 from regbench.evidence.spec import PRINTED, Column, Family, Line, Page, TableSpec, Test
 
@@ -30,6 +31,7 @@ DIFFERENCE = "difference_in_"  # before the name of a metric
 SUMMED = {"median": median, "lowest": min, "highest": max, "count": sum}
 UNTESTED = "a test that gains by this is not made"
 ROUNDING = 1e-12
+DEAD_BELOW = 0.5  # of the accuracy without a regularizer: below it a network no longer learns
 
 
 @dataclass(frozen=True)
@@ -435,14 +437,40 @@ def _trend(section: Section, line: Line, metric: Metric, direction: str = "") ->
         return replace(blank, status="not run")
     if line.base and 0.0 not in groups:
         return replace(blank, status="absent", notes=(f"{section.page.lines[line.base].label} was not run",))
-    failures = tuple(f"{label}: {group.failure}" for label, group in groups.values() if group.failed)
-    if failures:
-        return replace(blank, status="failed", notes=failures)
+    base = groups.get(0.0, (None, None))[1]
+    dead = {value: why for value, (label, group) in groups.items() if (why := _dead(label, group, base))}
+    kept = {value: group for value, (_, group) in groups.items() if value not in dead}
+    found = ranked(blank, _by_seed(line, metric, kept), direction)
+    notes = [f"left out: {why}" for why in dead.values()]
+    whole = {value: group for value, (_, group) in groups.items() if not group.failed}
+    if len(whole) > len(kept):
+        with_them = ranked(blank, _by_seed(line, metric, whole), direction)
+        notes += [f"with these rho is {with_them.mean:+.3f}"] if with_them.done else []
+    return replace(found, notes=(*found.notes, *notes))
+
+
+def _by_seed(line: Line, metric: Metric, groups: Mapping[float, Group]) -> dict[int, dict[float, float]]:
+    """By seed the metric at every setting."""
     series: dict[int, dict[float, float]] = {}
-    for value, (_, group) in groups.items():
+    for value, group in groups.items():
         for seed, found in group.per_seed(lambda row: metric.read(row, metric.default, line.mode)).items():
             series.setdefault(seed, {})[value] = found
-    return ranked(blank, series, direction)
+    return series
+
+
+def _dead(label: str, group: Group, base: Group | None) -> str:
+    """Why a setting is left out of a trend: a training failed, or the network no longer learns; empty where it does.
+
+    It no longer learns where its mean test accuracy after the last epoch is below half of that without the regularizer.
+    """
+    if group.failed:
+        return f"{label}: {group.failure}"
+    if base is None or not base.done or group is base:
+        return ""
+    ours, theirs = (fmean(last("accuracy")(row) for row in each.done) for each in (group, base))
+    if ours >= DEAD_BELOW * theirs:
+        return ""
+    return f"{label}: it no longer learns, {100 * ours:.1f} % test accuracy where {100 * theirs:.1f} % is had without"
 
 
 def ranked(blank: Estimate, series: Mapping[int, Mapping[float, float]], direction: str = "") -> Estimate:

@@ -29,8 +29,9 @@ class Metric:
 
     `difference` is the unit of differences, `words` its name in a sentence. `bound` says of a row and protocol whether
     its value is only a lower bound, `why_bound` what such trainings do. `against` makes the metric from the trainings
-    of the page's references, as a fixed level is; `level` then says which. `least` is the smallest value there can be,
-    `failed` what a failed training counts as (None: it has no value).
+    of the page's references, as a fixed level is; `level` then says which. `least` and `most` are the values it
+    cannot pass, `failed` is what a failed training counts as (None: it has no value). `margin` is the difference below
+    which two methods are called equal, fixed before any comparison.
     """
 
     name: str
@@ -45,6 +46,8 @@ class Metric:
     level: str = ""
     missing: str = ""
     least: float | None = None
+    most: float | None = None
+    margin: float | None = None
     value: float | None = None
     failed: float | None = None
 
@@ -79,17 +82,21 @@ def once(*labels: str) -> dict:
     return {"protocols": labels}
 
 
-@metric("accuracy", "%", "test accuracy")
+#: limits of a share in percent
+SHARE = {"least": 0.0, "most": 100.0}
+
+
+@metric("accuracy", "%", "test accuracy", margin=0.5, **SHARE)
 def accuracy(row, protocol, mode):
     return 100 * protocols.reported(until_stop(row, protocol), protocol, mode, "accuracy")
 
 
-@metric("loss", "nats", "test loss")
+@metric("loss", "nats", "test loss", least=0.0, margin=0.02)
 def loss(row, protocol, mode):
     return protocols.reported(until_stop(row, protocol), protocol, mode, "loss")
 
 
-@metric("iou", "%", "IoU")
+@metric("iou", "%", "IoU", margin=0.5, **SHARE)
 def iou(row, protocol, mode):
     return 100 * protocols.reported(until_stop(row, protocol), protocol, mode, "iou")
 
@@ -99,7 +106,12 @@ def train_accuracy(row, protocol, mode):
     return 100 * protocols.selected(until_stop(row, protocol), protocol, mode)["train"]["accuracy"]
 
 
-@metric("mean_accuracy", "%", "mean test accuracy over all epochs", **once(ALL))
+@metric("last_train_accuracy", "%", "training accuracy of the last epoch", margin=1.0, **once(LAST))
+def last_train_accuracy(row, protocol, mode):
+    return 100 * ordered(row)[-1]["train"]["accuracy"]
+
+
+@metric("mean_accuracy", "%", "mean test accuracy over all epochs", margin=0.5, **SHARE, **once(ALL))
 def mean_accuracy(row, protocol, mode):
     return 100 * fmean(protocols.value_at(entry, "test", mode, "accuracy") for entry in row["epochs"])
 
@@ -114,7 +126,7 @@ def last_iou(row, protocol, mode):
     return 100 * last("iou")(row)
 
 
-@metric("train_minus_test_accuracy", "pp", "training minus test accuracy", **once(LAST))
+@metric("train_minus_test_accuracy", "pp", "training minus test accuracy", margin=1.0, **once(LAST))
 def overfitting(row, protocol, mode):
     train = ordered(row)[-1]["train"].get("accuracy")
     if train is None:
@@ -140,7 +152,7 @@ def unstopped(row: dict, protocol: str) -> bool:
 CAPPED = {"bound": unstopped, "why_bound": "were ended by the cap on epochs"}
 
 
-@metric("epochs", "epochs", "epochs to the stop", least=1.0, **CAPPED)
+@metric("epochs", "epochs", "epochs to the stop", least=1.0, margin=1.0, **CAPPED)
 def epochs(row, protocol, mode):
     return float(len(until_stop(row, protocol)["epochs"]))
 
@@ -216,8 +228,38 @@ def to_level(own: Metric, references: Sequence[Group]) -> Metric:
     against=to_level,
     missing="no finished training of a reference sets the fixed accuracy",
     least=1.0,
+    margin=1.0,
 )
 def no_level(row, protocol, mode):
+    return None
+
+
+def at_equal_fit(own: Metric, references: Sequence[Group]) -> Metric:
+    """Training minus test accuracy at the first epoch whose training accuracy is that which the references end with."""
+    ends = [100 * ordered(row)[-1]["train"]["accuracy"] for group in references for row in group.done]
+    if not ends:
+        return replace(own, level="the references' training accuracy")
+    level = LEVEL_SHARE * fmean(ends)
+
+    def gap(row: dict, protocol: str, mode: str) -> float | None:
+        for entry in ordered(row):
+            train = 100 * entry["train"]["accuracy"]
+            if train >= level:
+                return train - 100 * protocols.value_at(entry, "test", mode, "accuracy")
+        return None
+
+    return replace(own, read=gap, level=f"{level:.2f} %", missing=f"a training never fits {level:.2f} % of its images")
+
+
+@metric(
+    "gap_at_equal_fit",
+    "pp",
+    "training minus test accuracy at the training accuracy that networks without regularizer reach",
+    protocols=("first epoch of that fit",),
+    against=at_equal_fit,
+    margin=1.0,
+)
+def no_fit(row, protocol, mode):
     return None
 
 

@@ -91,8 +91,15 @@ class PaperSigns:
 class PaperNumbers:
     """The numbers of one paper, found by table, row and column. Raises UserError on a repeated place."""
 
-    def __init__(self, paper: str, numbers: Iterable[PaperNumber], signs: Mapping[str, PaperSigns] | None = None):
-        self.paper = paper
+    def __init__(
+        self,
+        paper: str,
+        numbers: Iterable[PaperNumber],
+        signs: Mapping[str, PaperSigns] | None = None,
+        title: str = "",
+        short: str = "",
+    ):
+        self.paper, self.title, self.short = paper, title, short
         self._signs = dict(signs or {})
         self._numbers: dict[tuple[str, str, str], PaperNumber] = {}
         for number in numbers:
@@ -126,9 +133,10 @@ def load_paper_numbers(path: str | Path) -> PaperNumbers:
     if not path.is_file():
         raise UserError(f"paper numbers {path}: no such file; each paper keeps its own in numbers.yaml")
     content = load_yaml(path)
-    _check_keys(content, FILE_FIELDS, str(path), optional=("signs",))
+    _check_keys(content, FILE_FIELDS, str(path), optional=("signs", "short"))
     numbers = [_number(entry, f"{path}, number {i}") for i, entry in enumerate(content["numbers"], 1)]
-    return PaperNumbers(content["paper"], numbers, _all_signs(content.get("signs", []), path))
+    signs = _all_signs(content.get("signs", []), path)
+    return PaperNumbers(content["paper"], numbers, signs, content["title"], content.get("short", ""))
 
 
 def load_yaml(path: Path) -> object:

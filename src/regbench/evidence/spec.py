@@ -354,12 +354,16 @@ def load_page(path: Path) -> Page:
     return _spelled(page)
 
 
+#: fields that no file sets
+HIDDEN = {Line: ("at", "source"), Column: ("at",), Page: ("folder", "guide")}
+
+
 def made(cls: type, entry: object, where: str, **given: Any) -> Any:
     """The dataclass from a mapping; lists become tuples. Raises UserError for an unknown, missing or mistyped key."""
     if not isinstance(entry, Mapping):
         raise UserError(f"{where}: {entry!r} is not a mapping of keys")
     known = {each.name: each for each in fields(cls)}
-    allowed = [name for name in known if name not in ("folder", "guide", "at", "source")]
+    allowed = [name for name in known if name not in HIDDEN.get(cls, ())]
     unknown = sorted(set(entry) - set(allowed), key=str)
     if unknown:
         raise UserError(f"{where}: key {unknown[0]!r} is unknown: allowed are {', '.join(allowed)}")

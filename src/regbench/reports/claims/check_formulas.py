@@ -12,7 +12,7 @@ import numpy as np
 from regbench.errors import UserError
 from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.evidence.tables import MINUS
-from regbench.papers.linearity_essay.extra import DEGREES, RANGES, SEEDS, gaps
+from regbench.papers.linearity_essay.polynomials.extra import DEGREES, RANGES, SEEDS, gaps
 from regbench.reports.claims import verdicts
 from regbench.reports.claims.answers import Answer, bare
 from regbench.reports.claims.check_answers import ALGORITHM, FORMULA, INITIAL, SIMULATION, checked

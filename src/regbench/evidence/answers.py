@@ -1,0 +1,238 @@
+"""What the bench answers to every claim: the verdict, what came out in few words, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from regbench.evidence import looks, verdicts
+from regbench.evidence.cells import p_text
+from regbench.evidence.claims import CHANCES, CHECKS, Claim, call
+from regbench.evidence.documents import Document
+from regbench.evidence.judging import Case, Judged, judge_claims, training_of
+from regbench.evidence.pages import Built
+from regbench.evidence.settings import image_count
+from regbench.evidence.wording import amount, bare, interval_text, runs_text
+
+SHOWN = 3  # comparisons that a short answer names one by one
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The verdict on a claim: `found` in few words, `why` the rule that gave it, `runs` what was run.
+
+    `judged` holds its comparisons, `other` those of further budgets; `chance` says what chance alone gives, `needed`
+    what would answer a claim that was not run.
+    """
+
+    claim: Claim
+    word: str
+    found: str
+    why: str
+    runs: str = ""
+    settings: str = ""
+    details: tuple[str, ...] = ()
+    chance: str = ""
+    needed: str = ""
+    judged: Judged | None = None
+    other: tuple[Judged, ...] = ()
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        return self.judged.cases if self.judged else ()
+
+    @property
+    def testable(self) -> bool:
+        """Whether trainings could answer it."""
+        return self.claim.kind in ("cases", "not_run")
+
+
+def answer_document(document: Document, pages: Mapping[str, Built]) -> dict[str, Answer]:
+    """The answers to all claims of a paper, by id, in its order.
+
+    Args:
+        pages: the pages that have rows, by experiment.
+    """
+    judged = judge_claims(document.claims, pages, document.numbers)
+    return {claim.id: _answer(claim, judged.get(claim.id, ()), document) for claim in document.claims}
+
+
+def _answer(claim: Claim, judged: Sequence[Judged], document: Document) -> Answer:
+    chance = call(claim.chance, CHANCES, document.numbers) if claim.chance else ""
+    if claim.check:
+        checked = call(claim.check, CHECKS, document.numbers)
+        names = {True: verdicts.CONSISTENT, False: verdicts.INCONSISTENT, None: verdicts.NOT_TESTABLE}
+        why = checked.why + "; a slip of print" * (claim.slip and checked.good is False)
+        return Answer(claim, names[checked.good], checked.found, why, checked.runs, "", checked.details, chance)
+    if claim.not_testable:
+        return Answer(claim, verdicts.NOT_TESTABLE, "", claim.not_testable)
+    if claim.not_run or not judged:
+        needed = claim.needed or f"`make reproduce-{claim.cases.page}`"
+        return Answer(claim, verdicts.NOT_RUN, "", claim.not_run or "no row yet", needed=needed, chance=chance)
+    first = judged[0]
+    rows = _rows(first.cases)
+    return Answer(
+        claim,
+        first.word,
+        found_text(first),
+        why_text(first),
+        runs_text([case.n for case in first.cases], first.budget, rows),
+        settings_text(rows),
+        tuple(case_text(case) for case in first.cases) + tuple(f"{each}: not run" for each in first.missing),
+        chance,
+        judged=first,
+        other=tuple(judged[1:]),
+    )
+
+
+def found_text(judged: Judged) -> str:
+    """What came out, short enough for a cell of a table."""
+    cases = judged.showing or judged.cases
+    if len(cases) <= SHOWN:
+        short = short_labels(cases)
+        return "; ".join(
+            f"{label}: {value_text(case)}" if label else value_text(case)
+            for label, case in zip(short, cases, strict=True)
+        )
+    values = [case.estimate.mean for case in cases]
+    unit = cases[0].unit
+    text = f"{bare(min(values), unit, True)} to {amount(max(values), unit, True)}"
+    if cases[0].direction in (verdicts.NONE, verdicts.NO_GAIN):
+        return text
+    towards = sum(
+        value > 0 if case.direction == verdicts.GREATER else value < 0
+        for value, case in zip(values, cases, strict=True)
+    )
+    return f"{text}; {towards} of {len(cases)} as claimed"
+
+
+def value_text(case: Case) -> str:
+    """A difference with its interval; a bound says so."""
+    found, comparison = case.estimate, case.estimate.comparison
+    if case.identical:
+        return "the same trainings, stopped at the same epoch"
+    text = amount(found.mean, case.unit, True)
+    if found.bounded:
+        return f"{text}, of which a cap on epochs cut some off"
+    if comparison.half_width is None:
+        return f"{text} in every seed" if case.n > 1 else f"{text} (one training)"
+    return (
+        ("rho " if case.unit == "rho" else "")
+        + bare(found.mean, case.unit, True)
+        + interval_text(found.low, found.high, case.unit)
+        + amount(0, case.unit).removeprefix(bare(0, case.unit))
+    )
+
+
+def short_labels(cases: Sequence[Case]) -> list[str]:
+    """What tells each comparison from the others of its claim."""
+    parts = [_parts(case.label) for case in cases]
+    kept = [place for place in range(3) if len({each[place] for each in parts}) > 1]
+    return [", ".join(each[place] for place in kept if each[place]) for each in parts]
+
+
+def _parts(label: str) -> tuple[str, str, str]:
+    head, _, tail = label.partition(": ")
+    ours, _, theirs = tail.partition(" against ")
+    return head, ours, f"against {theirs}" if theirs else ""
+
+
+def case_text(case: Case) -> str:
+    """One comparison in full: value, what the paper prints, its p-values, its verdict."""
+    parts = [f"{case.label}: {value_text(case)}"]
+    if case.printed:
+        parts.append(f"the paper's {case.printed.text}")
+    parts.append(p_values_text(case))
+    end = f"left out, {case.left_out}" if case.left_out else case.word
+    return "; ".join(part for part in parts if part) + f": {end}"
+
+
+def p_values_text(case: Case) -> str:
+    """The corrected p-values of a comparison."""
+    p = case.p
+    texts = {"as claimed": p.claimed, "opposite": p.opposite}
+    texts |= {f"equal within {amount(case.margin, case.unit)}": p.equal} if case.margin is not None else {}
+    texts |= {"less than the paper's": p.smaller}
+    return ", ".join(f"{p_text(value)} {what}" for what, value in texts.items() if value is not None)
+
+
+def why_text(judged: Judged) -> str:
+    """The rule that gave the verdict, and what it went by."""
+    word, cases = judged.word, judged.showing
+    level = looks.nominal_level(min((case.n for case in cases), default=0))
+    parts = []
+    if not cases:
+        return "; ".join(dict.fromkeys(case.left_out for case in judged.cases))
+    if word == verdicts.UNDECIDED:
+        few = [case.n for case in cases if case.n < looks.LOOKS[0]]
+        if judged.missing:
+            parts.append(
+                f"not run: {'; '.join(judged.missing[:2])}"
+                + f" and {len(judged.missing) - 2} more" * (len(judged.missing) > 2)
+            )
+        if few:
+            parts.append(f"n = {min(few)}: nothing is decided below {looks.LOOKS[0]} seeds")
+        smallest = [case for case in cases if case.word == word and case.smallest is not None]
+        if smallest:
+            widest = max(smallest, key=lambda case: case.smallest)
+            parts.append(
+                f"a true effect of {amount(widest.smallest, widest.unit)} would have been found in 4 of 5 tries"
+            )
+        silent = [case for case in cases if case.estimate.comparison.standard_error is None and not case.identical]
+        floors = {verdicts.floor_note(case.n, len(cases)) for case in silent if case.estimate.p_page is None}
+        parts += sorted(floors - {""})
+    else:
+        parts.append(_because(word, [case for case in cases if case.word == word], level))
+    for why in dict.fromkeys(case.left_out for case in judged.cases if case.left_out):
+        names = dict.fromkeys(case.label.partition(":")[0] for case in judged.cases if case.left_out == why)
+        parts.append(f"left out, {', '.join(names)}: {why}")
+    return "; ".join(parts)
+
+
+def _because(word: str, cases: Sequence[Case], level: float) -> str:
+    if cases[0].direction in (verdicts.NONE, verdicts.NO_GAIN):
+        key = "equal" if word == verdicts.SUPPORTED else "opposite"
+    else:
+        key = {
+            verdicts.SUPPORTED: "claimed",
+            verdicts.CONTRADICTED: "opposite",
+            verdicts.NO_EFFECT: "equal",
+            verdicts.SMALLER: "smaller",
+        }[word]
+    if all(case.identical for case in cases):
+        return "the same trainings on both sides, by construction"
+    p = [value for case in cases if (value := getattr(case.p, key)) is not None]
+    worst = max(p) if word == verdicts.SUPPORTED else min(p)
+    margin = f", margin {amount(cases[0].margin, cases[0].unit)}" if key == "equal" else ""
+    look = looks.look_at(min(case.n for case in cases))
+    return f"{p_text(worst)} (Holm){margin} at level {level:.3f} of the look at n = {look}"
+
+
+def settings_text(rows: Sequence[dict]) -> str:
+    """What was trained on what: network and width, pixels, images, epochs."""
+    configs = [row["config"] for row in rows]
+    networks = sorted({_network(config["model"]) for config in configs})
+    sides = sorted({str(config["dataset"]["side"]) for config in configs if "side" in config["dataset"]})
+    images = sorted({config["dataset"].get("train_images") or 0 for config in configs})
+    epochs = sorted({config["epochs"] for config in configs})
+    parts = [", ".join(networks) if len(networks) <= SHOWN else f"{len(networks)} networks"]
+    parts += [f"{' and '.join(sides)} pixels"] if sides else []
+    parts.append(f"{' to '.join(image_count(each or None) for each in dict.fromkeys((images[0], images[-1])))} images")
+    parts.append(f"{' to '.join(str(each) for each in dict.fromkeys((epochs[0], epochs[-1])))} epochs")
+    return ", ".join(parts)
+
+
+def _network(model: Mapping[str, object]) -> str:
+    width = model.get("widths", model.get("width"))
+    if width is None:
+        return str(model["name"])
+    return f"{model['name']} of width {'-'.join(map(str, width)) if isinstance(width, list) else width}"
+
+
+def trainings(rows: Iterable[dict]) -> int:
+    """How many trainings these rows are: one that serves others counts once."""
+    return len({training_of(row) for row in rows})
+
+
+def _rows(cases: Sequence[Case]) -> list[dict]:
+    return list({row["id"]: row for case in cases for row in case.rows}.values())

@@ -1,0 +1,75 @@
+"""Checks of the handout's worked examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import product
+
+import numpy as np
+
+from regbench.errors import UserError
+from regbench.evidence.claims import Checked, check
+from regbench.evidence.numbers import PaperNumber, PaperNumbers
+from regbench.evidence.printed import FORMULA, checked
+from regbench.evidence.wording import bare
+
+
+@check
+def dropout_example(
+    paper: PaperNumbers, values: Sequence[float], mask: Sequence[int], keep: float, table: str
+) -> Checked:
+    """Does m * a / p give the printed vector?"""
+    return _vector(paper, table, [m * a / keep for m, a in zip(mask, values, strict=True)])
+
+
+@check
+def dropout_expectation(paper: PaperNumbers, values: Sequence[float], keep: float) -> Checked:
+    """Is the mean over all masks, each with its probability, the value itself?"""
+    means = []
+    for place, value in enumerate(values):
+        total = 0.0
+        for mask in product((0, 1), repeat=len(values)):
+            weight = math.prod(keep if bit else 1 - keep for bit in mask)
+            total += weight * mask[place] * value / keep
+        means.append(total)
+    good = all(math.isclose(a, b) for a, b in zip(means, values, strict=True))
+    text = f"over all {2 ** len(values)} masks the mean output is {', '.join(f'{mean:g}' for mean in means)}"
+    return checked(good, text, basis=FORMULA)
+
+
+@check
+def batchnorm_example(paper: PaperNumbers, values: Sequence[float], table: str) -> Checked:
+    """Do mean, variance and normalized values agree with the printed ones?"""
+    array = np.array(values, dtype=float)
+    return _vector(paper, table, [array.mean(), array.var(), *((array - array.mean()) / array.std())])
+
+
+@check
+def output_variance(paper: PaperNumbers, values: Sequence[float], eps: float) -> Checked:
+    """Has the normalized output variance 1, with eps in the root?"""
+    array = np.array(values, dtype=float)
+    scaled = {factor: array.var() * factor**2 / (array.var() * factor**2 + eps) for factor in (1, 0.001)}
+    text = f"{scaled[1]:.5f} for the example, {scaled[0.001]:.2f} for the same values divided by 1,000 (eps {eps:g})"
+    good = all(math.isclose(value, 1, abs_tol=0.01) for value in scaled.values())
+    return checked(
+        good,
+        text,
+        "It is the variance over variance plus eps, which is near 1 where eps is small beside it.",
+        basis=FORMULA,
+    )
+
+
+def _vector(paper: PaperNumbers, table: str, found: Sequence[float]) -> Checked:
+    printed = [number for number in paper if number.table == table]
+    if len(printed) != len(found):
+        raise UserError(f"{paper.paper}: table={table!r} has {len(printed)} numbers, computed are {len(found)}")
+    good = all(
+        abs(value - cell.value) <= 0.5 * 10 ** -_digits(cell) + 1e-9 for value, cell in zip(found, printed, strict=True)
+    )
+    computed = ", ".join(bare(value, "") for value in found)
+    return checked(good, f"computed {computed}; printed {', '.join(cell.printed for cell in printed)}")
+
+
+def _digits(cell: PaperNumber) -> int:
+    return len(cell.printed.partition(".")[2])
