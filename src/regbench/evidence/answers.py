@@ -159,7 +159,6 @@ def p_values_text(case: Case) -> str:
 def why_text(judged: Judged) -> str:
     """The rule that gave the verdict, and what it went by."""
     word, cases = judged.word, judged.showing
-    level = looks.nominal_level(min((case.n for case in cases), default=0))
     parts = []
     if not cases:
         return "; ".join(dict.fromkeys(case.left_out for case in judged.cases))
@@ -179,17 +178,17 @@ def why_text(judged: Judged) -> str:
                 f"a true effect of {amount(widest.smallest, widest.unit)} would have been found in 4 of 5 tries"
             )
         silent = [case for case in cases if case.estimate.comparison.standard_error is None and not case.identical]
-        floors = {verdicts.floor_note(case.n, len(cases)) for case in silent if case.estimate.p_page is None}
+        floors = {verdicts.floor_note(case.n, case.family) for case in silent if case.estimate.p_page is None}
         parts += sorted(floors - {""})
     else:
-        parts.append(_because(word, [case for case in cases if case.word == word], level))
+        parts.append(_because(word, [case for case in cases if case.word == word]))
     for why in dict.fromkeys(case.left_out for case in judged.cases if case.left_out):
         names = dict.fromkeys(case.label.partition(":")[0] for case in judged.cases if case.left_out == why)
         parts.append(f"left out, {', '.join(names)}: {why}")
     return "; ".join(parts)
 
 
-def _because(word: str, cases: Sequence[Case], level: float) -> str:
+def _because(word: str, cases: Sequence[Case]) -> str:
     if cases[0].direction in (verdicts.NONE, verdicts.NO_GAIN):
         key = "equal" if word == verdicts.SUPPORTED else "opposite"
     else:
@@ -204,8 +203,9 @@ def _because(word: str, cases: Sequence[Case], level: float) -> str:
     p = [value for case in cases if (value := getattr(case.p, key)) is not None]
     worst = max(p) if word == verdicts.SUPPORTED else min(p)
     margin = f", margin {amount(cases[0].margin, cases[0].unit)}" if key == "equal" else ""
-    look = looks.look_at(min(case.n for case in cases))
-    return f"{p_text(worst)} (Holm){margin} at level {level:.3f} of the look at n = {look}"
+    fewest = min(cases, key=lambda case: case.n)
+    level = looks.nominal_level(fewest.n, family=fewest.family)
+    return f"{p_text(worst)} (Holm){margin}, level {level:.3f} at the look of n = {looks.look_at(fewest.n)}"
 
 
 def settings_text(rows: Sequence[dict]) -> str:

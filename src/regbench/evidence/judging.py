@@ -26,7 +26,7 @@ class Case:
     """One comparison of a claim: its estimate, the paper's effect, the margin within which there is none.
 
     `left_out` says why it cannot show the claim: a saturated baseline leaves no room for it. `identical`: both sides
-    are the same trainings and the same numbers.
+    are the same trainings and the same numbers. `family`: over how many comparisons its p-values are corrected.
     """
 
     key: tuple
@@ -41,6 +41,7 @@ class Case:
     rows: tuple[dict, ...]
     left_out: str = ""
     identical: bool = False
+    family: int = 1
     p: PValues = field(default_factory=PValues)
     word: str = ""
 
@@ -53,7 +54,7 @@ class Case:
     @property
     def smallest(self) -> float | None:
         """The smallest effect in the claimed direction that this test would have found with 80 % power."""
-        level = looks.nominal_level(self.n)
+        level = looks.nominal_level(self.n, family=self.family)
         if not level or self.estimate.bounded or self.estimate.comparison is None:
             return None
         sided = "two-sided" if self.direction in NO_DIFFERENCE else "greater"
@@ -118,7 +119,8 @@ def _gather(claim: Claim, built: Built, budget: str, numbers: PaperNumbers) -> t
             continue
         for label, estimate, lines, direction in _estimates(claim.cases, section, built.estimates[budget]):
             if estimate.done and estimate.comparison is not None:
-                cases.append(_case(claim, section, label, estimate, lines, direction, numbers))
+                size = built.estimates[budget].counts.get(estimate.family, 1)
+                cases.append(replace(_case(claim, section, label, estimate, lines, direction, numbers), family=size))
             elif estimate.status != "reference":
                 missing.append(f"{section.name}, {label}" + "".join(f" ({note})" for note in estimate.notes[:1]))
     return tuple(cases), tuple(missing)
@@ -339,8 +341,8 @@ def _corrected(cases: Sequence[Case]) -> list[Case]:
         elif case.direction == NO_GAIN:
             claimed, opposite = None, claimed
         p = PValues(claimed, opposite, equal[place], smaller[place])
-        word = verdicts.judge(p, case.n, case.direction, case.identical)
-        found.append(replace(case, estimate=estimate, p=p, word=word))
+        word = verdicts.judge(p, case.n, case.direction, case.identical, max(case.family, len(cases)))
+        found.append(replace(case, estimate=estimate, p=p, word=word, family=max(case.family, len(cases))))
     return found
 
 

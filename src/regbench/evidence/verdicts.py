@@ -97,21 +97,21 @@ def two_sided_p(found: Comparison) -> float | None:
     return 2 * float(special.stdtr(found.degrees, -abs(found.difference) / found.standard_error))
 
 
-def judge(p: PValues, n: int, direction: str, identical: bool = False) -> str:
+def judge(p: PValues, n: int, direction: str, identical: bool = False, family: int = 1) -> str:
     """The verdict on one comparison of n seeds.
 
     Args:
         identical: both sides are the same numbers by construction, which decides at once.
+        family: the number of comparisons over which the p-values are corrected.
     """
-    level = looks.nominal_level(n)
 
-    def low(value: float | None) -> bool:
-        return value is not None and value < level
+    def low(value: float | None, sides: int = 1) -> bool:
+        return value is not None and value < looks.nominal_level(n, sides, family=family)
 
     if direction in (NONE, NO_GAIN):
         if identical or low(p.equal):
             return SUPPORTED
-        return CONTRADICTED if low(p.opposite) else UNDECIDED
+        return CONTRADICTED if low(p.opposite, 2 if direction == NONE else 1) else UNDECIDED
     if identical:
         return NO_EFFECT
     if low(p.claimed):
@@ -143,8 +143,8 @@ def saturated(values: Iterable[float], direction: str, limits: tuple[float | Non
 
 def floor_note(n: int, tests: int) -> str:
     """Why an exact test of n equal differences cannot be significant after a correction over so many; else empty."""
-    level = looks.nominal_level(n)
-    if not level or 0.5**n * max(1, tests) < level:
+    level = looks.nominal_level(n, family=tests)
+    if not level or 0.5**n * tests < level:
         return ""
     return (
         f"{n} equal differences give p = {0.5**n:.3f} at the least, times {tests} comparisons: no verdict is possible"
