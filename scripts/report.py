@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tables, figures and the report on all claims from rows; no training, no torch.
 
-python scripts/report.py                 write all tables and figures that have rows, results/REPORT.md and its picture
+python scripts/report.py                 write all tables and figures that have rows, results/REPORT.md and claims.csv
 python scripts/report.py table1          write results/tables/table1.* and its figures
 python scripts/report.py --check         rebuild every table and the report from the rows, fail on a difference
 python scripts/report.py --collect       pack the loose rows into results/runs/<experiment>.jsonl
@@ -13,18 +13,17 @@ import filecmp
 import gc
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from regbench.code_version import code_version
 from regbench.errors import UserError
-from regbench.evidence.groups import flatten
+from regbench.evidence.documents import load_documents
+from regbench.evidence.pages import Built
+from regbench.evidence.report import REPORT, answer_all, write_report
 from regbench.evidence.settings import TRIAL
-from regbench.experiments import Cell, cells_by_experiment, known_budgets, rows_of_cells
+from regbench.experiments import cells_by_experiment, known_budgets, rows_of_cells
 from regbench.paths import ROOT
-from regbench.reports.claims.claims import Ledger
-from regbench.reports.claims.loading import check_cells
-from regbench.reports.claims.report import REPORT, load_claims, write_report
 from regbench.reports.publish import by_hand_too, experiments, publish, publishable
 from regbench.reports.store import Store
 
@@ -47,57 +46,34 @@ def main() -> int:
             return stale(store)
         if args.check:
             return check(store, args.results)
-        cells, found = published(store, args.experiments or experiments())
+        found, pages, written = published(store, args.experiments or experiments()), {}, []
         for experiment, rows in found.items():
             if rows or args.experiments:
-                for path in publish(experiment, rows, args.results):
-                    print(f"wrote {path}")
-        if not args.experiments:
-            for path in report(cells, found, args.results):
-                print(f"wrote {path}")
+                pages[experiment], paths = publish(experiment, rows, args.results)
+                written += paths
+        for path in [*written, *([] if args.experiments else report(pages, args.results))]:
+            print(f"wrote {path}")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def published(store: Store, experiments: Sequence[str]) -> tuple[dict[str, list[Cell]], dict[str, list[dict]]]:
-    """Of each experiment the cells, and their rows that tables are made of; says how many were left out."""
+def published(store: Store, experiments: Sequence[str]) -> dict[str, list[dict]]:
+    """The rows that each experiment's tables are made of; says how many were left out."""
     stored = publishable(store)
     left = len(store.rows()) - len(stored)
     if left:
         print(f"{left} rows are left out: of budget {TRIAL}, or of trainings by hand (ADHOC=1 takes these in)")
     cells = cells_by_experiment(experiments, known_budgets(stored))
-    return cells, {experiment: rows_of_cells(of_one, stored) for experiment, of_one in cells.items()}
+    return {experiment: rows_of_cells(of_one, stored) for experiment, of_one in cells.items()}
 
 
-def report(
-    cells: Mapping[str, list[Cell]],
-    found: Mapping[str, list[dict]],
-    results: Path,
-    folder: Path | None = None,
-    pictures: bool = True,
-) -> list[Path]:
-    """Write the report on all claims; the claims and the papers' numbers are this repository's.
-
-    Args:
-        cells: of all experiments that publish. found: their rows.
-    """
-    ledger, papers = load_claims(ROOT / "results")
-    check_claims(ledger, cells)
-    return write_report(ledger, papers, found, results, folder, pictures)
-
-
-def check_claims(ledger: Ledger, cells: Mapping[str, list[Cell]]) -> None:
-    """Raise UserError for a claim about cells that no experiment has."""
-    check_cells(
-        ledger,
-        {
-            experiment: [flatten(member.config) for cell in cells[experiment] for member in cell.members]
-            for experiment in ledger.experiments
-            if cells[experiment]
-        },
-    )
+def report(pages: dict[str, Built], folder: Path) -> list[Path]:
+    """Write the report on all claims from the pages that have rows."""
+    documents = load_documents()
+    built = {name: page for name, page in pages.items() if page}
+    return write_report(documents, answer_all(documents.values(), built), folder)
 
 
 def collect(store: Store) -> int:
@@ -126,18 +102,18 @@ def check(store: Store, results: Path) -> int:
     """Rebuild the tables elsewhere and compare them byte by byte with those that stand."""
     different = []
     with tempfile.TemporaryDirectory() as folder:
-        cells, found = published(store, experiments())
-        for experiment, rows in found.items():
+        pages = {}
+        for experiment, rows in published(store, experiments()).items():
             table = results / "tables" / f"{experiment}.md"
             if not table.exists():  # rows may serve an experiment whose tables nobody has asked for yet
                 continue
             if not rows:
                 different.append(f"{table} (there is no row)")
                 continue
-            rebuilt = publish(experiment, rows, Path(folder), pictures=False)
+            pages[experiment], rebuilt = publish(experiment, rows, Path(folder), pictures=False)
             different += differing([(path, standing_file(path.relative_to(folder), results)) for path in rebuilt])
         if (results / REPORT).exists() or results.resolve() == ROOT / "results":
-            rebuilt = report(cells, found, results, Path(folder), pictures=False)
+            rebuilt = report(pages, Path(folder))
             different += differing([(path, results / path.relative_to(folder)) for path in rebuilt])
     if different:
         names = ", ".join(dict.fromkeys(different))

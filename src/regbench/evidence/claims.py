@@ -122,7 +122,7 @@ def load_claims(path: Path, pages: Mapping[str, Page]) -> tuple[Claim, ...]:
     content = load_yaml(path)
     if not isinstance(content, list):
         raise UserError(f"{path}: it is a list of claims, each with an id")
-    claims = tuple(_claim(entry, pages, str(path)) for entry in content if not _template(entry))
+    claims = tuple(_claim(entry, pages, str(path)) for entry in content)
     ids = [claim.id for claim in claims]
     for claim in claims:
         where = f"{path}, {claim.id}"
@@ -133,11 +133,6 @@ def load_claims(path: Path, pages: Mapping[str, Page]) -> tuple[Claim, ...]:
         if not claim.short and (claim.main or any(each.control == claim.id for each in claims)):
             raise UserError(f"{where}: short is missing: a main claim and a control need a short name")
     return claims
-
-
-def _template(entry: object) -> bool:
-    """Whether an entry only keeps what others repeat: it has no id."""
-    return isinstance(entry, dict) and set(entry) == {"template"}
 
 
 def _claim(entry: object, pages: Mapping[str, Page], where: str) -> Claim:
@@ -181,7 +176,26 @@ def _cases(entry: object, pages: Mapping[str, Page], where: str) -> Cases:
         raise UserError(f"{where}: margin is missing: direction={found.direction!r} needs one")
     if not (found.best or found.than is not None or found.over) and not (found.lines and found.minus):
         raise UserError(f"{where}: lines and minus, over, best or than are missing: nothing is compared")
+    if not found.best and found.than is None:
+        _check_tested(found, page, where)
     return found
+
+
+def _check_tested(cases: Cases, page: Page, where: str) -> None:
+    """Every comparison that the claim names is one of a family of the page, where its p-value is corrected."""
+    tests = [test for family in page.families.values() for test in family.tests if test.metric == cases.metric]
+    wanted = [(name, other) for name in cases.lines for other in cases.minus] + [(name, "") for name in cases.over]
+    for name, other in wanted:
+        fits = [t for t in tests if (_has(t.lines, name) and _has(t.minus, other) if other else _has(t.over, name))]
+        for dataset in cases.datasets:
+            if not any(dataset in (test.datasets or cases.datasets) for test in fits):
+                what = f"{cases.metric} of {name}" + f" minus {other}" * bool(other)
+                raise UserError(f"{where}: no family of page {page.experiment} tests {what} on {dataset}")
+
+
+def _has(names: tuple[str, ...], name: str) -> bool:
+    """Whether names mean this line, or a combination of it."""
+    return name in names or any(each.split(".")[0] == name for each in names)
 
 
 def _function(named: Mapping[str, object], known: Mapping[str, Callable], where: str) -> None:

@@ -21,7 +21,7 @@ def draw(experiment: str, results: str | Path | None = None) -> dict[str, Path]:
         UserError: an unknown experiment, or one without rows.
     """
     folder = Path(results or os.environ.get("REGBENCH_RESULTS") or ROOT / "results")
-    written = publish(experiment, experiment_rows(experiment, publishable(Store(folder))), folder)
+    written = publish(experiment, experiment_rows(experiment, publishable(Store(folder))), folder)[1]
     return {path.stem: path for path in written if path.suffix == ".png"}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from regbench.errors import UserError
 from regbench.evidence.documents import OWN, load_all_pages
 from regbench.evidence.numbers import load_paper_numbers
+from regbench.evidence.pages import Built
 from regbench.evidence.publish import publish_page, write_readme
 from regbench.evidence.settings import without_trials
 from regbench.reports.entropy import autoencoder_findings
@@ -59,8 +60,10 @@ def by_hand_too() -> bool:
     return os.environ.get("ADHOC", "") not in ("", "0")
 
 
-def publish(experiment: str, rows: Sequence[dict], results: Path, pictures: bool = True) -> list[Path]:
-    """Write what the experiment publishes; returns the files.
+def publish(
+    experiment: str, rows: Sequence[dict], results: Path, pictures: bool = True
+) -> tuple[Built | None, list[Path]]:
+    """Write what the experiment publishes; returns what was built and the files.
 
     Raises:
         UserError: an experiment that publishes nothing, or one without rows.
@@ -70,5 +73,5 @@ def publish(experiment: str, rows: Sequence[dict], results: Path, pictures: bool
     if not rows:
         raise UserError(f"experiment={experiment} has no rows yet: run `make reproduce-{experiment}` first")
     if experiment in load_all_pages():
-        return publish_page(*load_all_pages()[experiment], rows, results, pictures)[1]
-    return PUBLISHERS[experiment](rows, results, pictures)
+        return publish_page(*load_all_pages()[experiment], rows, results, pictures)
+    return None, PUBLISHERS[experiment](rows, results, pictures)

@@ -1,1 +1,0 @@
-"""The ledger of claims: what each document says, how it is answered, the verdict, and REPORT.md."""
