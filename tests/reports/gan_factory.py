@@ -21,6 +21,7 @@ LINES = {
     "Rate fixed at 0.5": ("dcgan", "adaptive_dropout", {"rule": "fixed"}),
     "Minimised losses, descended": ("dcgan", "adaptive_dropout", {"rule": "descend"}),
     "Minimised losses, ascended": ("dcgan", "adaptive_dropout", {"rule": "ascend"}),
+    "Printed rule, both signs turned": ("dcgan", "adaptive_dropout", {"rule": "reverse"}),
     "One rate a layer": ("dcgan", "adaptive_dropout", {"shared": False}),
     "Score-function estimator": ("dcgan", "adaptive_dropout", {"estimator": "score"}),
     "Classic dropout 0.5": ("dcgan", "dropout", {}),

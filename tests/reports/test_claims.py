@@ -182,6 +182,11 @@ def test_a_setting_at_which_a_network_no_longer_learns_is_left_out_of_a_trend(tm
             "no family of page dampening tests accuracy of other minus plain",
         ),
         ("metric: accuracy, lines", "direction: none, metric: accuracy, lines", "margin is missing"),
+        (
+            "metric: accuracy, lines",
+            "metric: last_accuracy, lines",
+            "margin is missing: metric 'last_accuracy' has none",
+        ),
         ("main: true, short: better, ", "main: true, ", "short is missing"),
         ("main: true, short: better, ", "control: nobody, ", "control='nobody' is not the id of another claim"),
         ("main: true, short: better, ", "verdict: good, ", "key 'verdict' is unknown"),

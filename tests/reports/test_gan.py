@@ -335,7 +335,7 @@ def test_data_sets_without_rows_are_named_on_the_page_and_in_the_readme(tmp_path
     page = written(GAN, rows, tmp_path)["gan-table1.md"].decode()
     assert "- Not run, budget `quick`: CIFAR-10.\n- Not run, budget `smoke`: CIFAR-10.\n" in page
     assert re.findall(r"^### GANs, Table 1, (.*?):", page, re.M) == ["digits", "MNIST", "CelebA"] * 2
-    found = publish(GAN, frozen_rows(GAN), tmp_path, pictures=False)
+    found = publish(GAN, frozen_rows(GAN), tmp_path, pictures=False)[1]
     readme = found[-1].read_text()
     assert "\n| CelebA | not run | | | | |\n" in readme
     assert "| CIFAR-10, quick | WGAN-GP | 1 (+ 1 failed) | X | X | X |" in readme
@@ -408,7 +408,7 @@ def test_samples_have_a_panel_a_line_of_one_seed(figure_of):
 def test_publish_draws_what_there_is(tmp_path):
     rows = [gan_row("DCGAN", 0), gan_row("AGNN-ADR", 0, dataset="celeba"), failed(gan_row(budget="smoke"))]
     rows[0]["artifacts"] = {}
-    names = {path.name for path in publish(GAN, rows, tmp_path) if path.suffix == ".png"}
+    names = {path.name for path in publish(GAN, rows, tmp_path)[1] if path.suffix == ".png"}
     mnist = {f"gan_{kind}_mnist_quick.png" for kind in ("figure1", "fid")}
     assert names == mnist | {f"gan_{kind}_celeba_quick.png" for kind in ("figure1", "fid", "rate", "samples")}
     assert all(imread(path).std() > 0.05 for path in (tmp_path / "figures").iterdir())

@@ -8,7 +8,7 @@ from numpy.polynomial import Polynomial
 
 from regbench import measures
 from regbench.evidence.pages import CSV_FIELDS
-from regbench.papers.linearity_essay import extra
+from regbench.papers.linearity_essay.polynomials import extra
 from regbench.papers.linearity_essay.polynomials.extra import (
     DEGREES,
     RANGES,

@@ -95,8 +95,8 @@ def found_text(judged: Judged) -> str:
             for label, case in zip(short, cases, strict=True)
         )
     values = [case.estimate.mean for case in cases]
-    unit = cases[0].unit
-    text = f"{bare(min(values), unit, True)} to {amount(max(values), unit, True)}"
+    unit, (low, high) = cases[0].unit, (min(values), max(values))
+    text = amount(low, unit, True) if low == high else f"{bare(low, unit, True)} to {amount(high, unit, True)}"
     if cases[0].direction in (verdicts.NONE, verdicts.NO_GAIN):
         return text
     towards = sum(

@@ -174,6 +174,10 @@ def _cases(entry: object, pages: Mapping[str, Page], where: str) -> Cases:
         raise UserError(f"{where}: direction is missing: no family of the page has it")
     if found.direction in (verdicts.NONE, verdicts.NO_GAIN) and found.margin is None:
         raise UserError(f"{where}: margin is missing: direction={found.direction!r} needs one")
+    if METRICS[found.metric].margin is None and found.margin is None and not found.over:
+        raise UserError(
+            f"{where}: margin is missing: metric {found.metric!r} has none, within which there is no effect"
+        )
     if not (found.best or found.than is not None or found.over) and not (found.lines and found.minus):
         raise UserError(f"{where}: lines and minus, over, best or than are missing: nothing is compared")
     if not found.best and found.than is None:

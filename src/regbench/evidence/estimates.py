@@ -441,6 +441,9 @@ def _trend(section: Section, line: Line, metric: Metric, direction: str = "") ->
     dead = {value: why for value, (label, group) in groups.items() if (why := _dead(label, group, base))}
     kept = {value: group for value, (_, group) in groups.items() if value not in dead}
     found = ranked(blank, _by_seed(line, metric, kept), direction)
+    failures = tuple(f"{label}: {group.failure}" for label, group in groups.values() if group.failed)
+    if not found.done and failures:
+        return replace(found, status="failed", notes=failures)
     notes = [f"left out: {why}" for why in dead.values()]
     whole = {value: group for value, (_, group) in groups.items() if not group.failed}
     if len(whole) > len(kept):

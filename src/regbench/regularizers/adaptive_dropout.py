@@ -15,7 +15,8 @@ Paper settings
 Ambiguities and the choice made
     beta is not given: 0.0002, the one learning rate that the paper names. The sign: by (4) the discriminator *ascends*
     L_D, so that with minimised losses l_G = L_G and l_D = -L_D rule (5) is alpha + beta * d(l_G - l_D)/d alpha, the
-    `printed` rule. `descend` and `ascend` take the sum l_G + l_D with either sign; `fixed` leaves alpha alone.
+    `printed` rule; `reverse` has both signs turned, `descend` and `ascend` take the sum l_G + l_D with either sign (of
+    the four, `descend` differs from `printed` in the generator's term only); `fixed` leaves alpha alone.
     The gradient is taken, as in the paper's algorithm, after both updates, of a pass of its own on the same images with
     fresh noise. A network with one loss l (no GAN) has d l / d alpha in l_G's place.
     One alpha for all layers, as printed; `shared: false` gives each layer its own.
@@ -41,7 +42,13 @@ HIGHEST_RATE = 0.9
 LOWEST_RATE = 1e-3  # of a mask: the slope of logit and logarithm has no bound at 0
 ESTIMATORS = ("concrete", "score")
 #: signs of the gradients of the minimised losses of generator and discriminator
-RULES = {"printed": (1.0, -1.0), "ascend": (1.0, 1.0), "descend": (-1.0, -1.0), "fixed": (0.0, 0.0)}
+RULES = {  # signs of the gradients of the two minimised losses, generator's and discriminator's
+    "printed": (1.0, -1.0),
+    "reverse": (-1.0, 1.0),
+    "ascend": (1.0, 1.0),
+    "descend": (-1.0, -1.0),
+    "fixed": (0.0, 0.0),
+}
 
 
 def concrete_mask(rate: Tensor, uniform: Tensor, temperature: float) -> Tensor:

@@ -15,11 +15,11 @@ BY = {"by": "fid", "direction": "min"}  # what the epoch is chosen by
 DIVERGED_FACTOR = 2.0  # diverged: the last FID is more than this times the best
 COLLAPSED_CLASSES = 0.5  # collapsed: fewer effective classes than this share of the real images' ...
 COLLAPSED_DIVERSITY = 0.25  # ... or less than this share of the real features' variance
-SCORES = {
-    "fid": ("FID", "FID"),
-    "inception_score": ("IS", "IS"),
-    "effective_classes": ("classes", "effective classes"),
-    "diversity": ("ratio", "diversity"),
+SCORES = {  # unit, words, margin
+    "fid": ("FID", "FID", 1.0),
+    "inception_score": ("IS", "IS", 0.1),
+    "effective_classes": ("classes", "effective classes", None),
+    "diversity": ("ratio", "diversity", None),
 }
 GRADIENTS = {"discriminator": "discriminator_gradient_norm", "generator": "generator_gradient_norm"}
 
@@ -46,8 +46,8 @@ def gradient(name: str, place: int):
     return read
 
 
-for own, (unit, words) in SCORES.items():
-    metric(own, unit, words)(score(own))
+for own, (unit, words, margin) in SCORES.items():
+    metric(own, unit, words, margin=margin)(score(own))
     metric(f"last_{own}", unit, f"{words} after the last epoch", **once(LAST))(at_last(own))
     if own != "diversity":  # a share of the real images' variance
         metric(f"real_{own}", unit, f"{words} of real images", **once(LAST))(at_last(f"real_{own}"))
@@ -83,7 +83,7 @@ def diverged(row, protocol=LAST, mode=MODE):
     return float(last_by_best(row, protocol, mode) > DIVERGED_FACTOR)
 
 
-@metric("collapsed", "trainings", "collapsed", **once(LAST))
+@metric("collapsed", "trainings", "collapsed", margin=0.5, **once(LAST))
 def collapsed(row, protocol=LAST, mode=MODE):
     few = share_of_classes(row, protocol, mode) < COLLAPSED_CLASSES
     return float(few or last("diversity")(row) < COLLAPSED_DIVERSITY)
@@ -119,6 +119,7 @@ def to_fid(own: Metric, references: Sequence[Group]) -> Metric:
     against=to_fid,
     missing="no sound training of a reference sets the fixed FID",
     least=1.0,
+    margin=1.0,
 )
 def no_level(row, protocol, mode):
     return None

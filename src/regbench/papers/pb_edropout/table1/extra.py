@@ -22,8 +22,7 @@ from regbench.evidence.style import new_figure, save
 
 SITE = "conv1"  # every dropout method of this paper stands at conv1 only
 EMA, MASK = f"{SITE}/ema", f"{SITE}/mask"
-COLUMNS = 16  # channels in a line of the picture
-GAP = (3, 1)  # patches of room above a tile, for its number, and beside it
+COLUMNS, GAP = 16, (3, 1)  # channels in a line of the picture; patches of room above a tile, for its number, and beside
 LINES = {"pb_edropout": "pb_full", "pb_edropout_standardized": "std_full", "random_patch": "random"}
 MEASURES = {
     "zero_probability": "of the patches had probability exactly 0, so that noise alone ranked them,",
@@ -33,20 +32,18 @@ MEASURES = {
 
 @metric("masked", "%", "share of patches masked")
 def masked(row, protocol, mode):
-    share = protocols.selected(row, protocol, mode).get("measures", {}).get(mode, {}).get(f"{SITE}/masked")
-    return None if share is None else 100 * share
+    found = protocols.selected(row, protocol, mode).get("measures", {}).get(mode, {})
+    return 100 * found[f"{SITE}/masked"] if f"{SITE}/masked" in found else None
 
 
-@metric("zero_probability", "%", "share of patches with probability exactly 0", **once(LAST))
-def zero_probability(row, protocol, mode):
-    share = ordered(row)[-1].get("measures", {}).get("train", {}).get(f"{SITE}/zero_probability")
-    return None if share is None else 100 * share
+def in_training(row: dict, name: str) -> float | None:
+    """What the layer recorded in the last epoch of training, in percent."""
+    found = ordered(row)[-1].get("measures", {}).get("train", {})
+    return 100 * found[f"{SITE}/{name}"] if f"{SITE}/{name}" in found else None
 
 
-@metric("removed_mass", "%", "share of the L1 activation mass in the dropped patches", margin=1.0, **once(LAST))
-def removed_mass(row, protocol, mode):
-    share = ordered(row)[-1].get("measures", {}).get("train", {}).get(f"{SITE}/removed_mass")
-    return None if share is None else 100 * share
+for own, words in MEASURES.items():
+    metric(own, "%", words, margin=1.0, **once(LAST))(lambda row, protocol, mode, own=own: in_training(row, own))
 
 
 @note
@@ -55,11 +52,10 @@ def masks(shown: Shown) -> str | None:
     parts = []
     for regularizer, name in LINES.items():
         group = shown.section.group(shown.section.page.lines[name])
-        measures = [row["epochs"][-1]["measures"]["train"] for row in group.done] if group else []
         text = [
-            f"{100 * fmean(values):.1f} % {meaning}"
+            f"{fmean(values):.1f} % {meaning}"
             for measure, meaning in MEASURES.items()
-            if (values := [found[f"{SITE}/{measure}"] for found in measures if f"{SITE}/{measure}" in found])
+            if (values := [v for row in (group.done if group else ()) if (v := in_training(row, measure)) is not None])
         ]
         if text:
             parts.append(f"{regularizer} {' and '.join(text)}")
