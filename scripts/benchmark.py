@@ -14,7 +14,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -22,12 +21,15 @@ from torch import Tensor, nn
 from torchvision.ops import DropBlock2d
 from tqdm import tqdm
 
+from regbench.errors import UserError, answered
+from regbench.files import check_writable, naming
 from regbench.models import CNN5
 from regbench.paths import ROOT
 from regbench.regularizers import PBEDropout2d, RandomPatch2d
 from regbench.regularizers.pb_edropout import gibbs_probabilities, keep_count, patch_energy, temperature_at
 from regbench.training.provenance import device_name
 
+TABLE = ROOT / "results" / "tables" / "benchmark.md"
 BATCH, CHANNELS, SIDE = 128, 32, 28
 COLUMNS = ("at conv1", "layer, ms", "layer / floor", "layer / DropBlock2d", "train step, ms", "step / plain")
 COLUMNS += ("step / DropBlock2d's",)
@@ -171,6 +173,16 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=15, help="interleaved rounds; the median counts")
     parser.add_argument("--write", action="store_true", help="write results/tables/benchmark.md")
     args = parser.parse_args()
+    return answered(lambda: benchmark(args))
+
+
+def benchmark(args: argparse.Namespace) -> int:
+    """Measure and print, or also write, the tables."""
+    for name in ("threads", "rounds"):
+        if getattr(args, name) < 1:
+            raise UserError(f"--{name} {getattr(args, name)} is not allowed: 1 or more")
+    if args.write:
+        check_writable(TABLE.parent)
     torch.set_num_threads(args.threads)
     text = ["# Speed of PB-EDropout beside other layers", ""]
     devices = [torch.device("cpu"), *([torch.device("cuda")] if torch.cuda.is_available() else [])]
@@ -185,9 +197,8 @@ def main() -> int:
     )
     print("\n".join(text))
     if args.write:
-        path = ROOT / "results" / "tables" / "benchmark.md"
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(text) + "\n")
+        with naming(TABLE):
+            TABLE.write_text("\n".join(text) + "\n")
     return 0
 
 

@@ -21,12 +21,14 @@ import torch
 
 from regbench.data import load_splits
 from regbench.data.sources import load_prepared
-from regbench.errors import UserError
+from regbench.errors import UserError, answered
+from regbench.files import check_writable, naming
 from regbench.paths import ROOT
 from regbench.training.augmentation import Augmentation, move
 from regbench.training.batch import data_order
 from regbench.training.provenance import device_name
 
+TABLE = ROOT / "results" / "tables" / "benchmark-data.md"
 BATCH, HELDOUT = 32, 200
 MIB = 1024
 COLUMNS = (
@@ -48,14 +50,17 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="write results/tables/benchmark-data.md")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # in the process that is measured
     args = parser.parse_args()
-    try:
-        if args.here:
-            print(measure(args.datasets[0], args.root))
-            return 0
-        lines = [in_a_process(name, args.root) for name in args.datasets]
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return answered(lambda: benchmark(args))
+
+
+def benchmark(args: argparse.Namespace) -> int:
+    """Measure and print, or also write, the table."""
+    if args.here:
+        print(measure(args.datasets[0], args.root))
+        return 0
+    if args.write:
+        check_writable(TABLE.parent)
+    lines = [in_a_process(name, args.root) for name in args.datasets]
     head = ["| " + " | ".join(COLUMNS) + " |", "| :--- |" + " ---: |" * (len(COLUMNS) - 1)]
     title = (
         f"# Memory of the data path: batches of {BATCH}, augmented, on {device_name(torch.device('cpu'))}, one thread"
@@ -63,7 +68,8 @@ def main() -> int:
     text = "\n".join([title, "", *head, *lines, "", *__doc__.split("\n\n")[2].splitlines()]) + "\n"
     print(text, end="")
     if args.write:
-        (ROOT / "results" / "tables" / "benchmark-data.md").write_text(text)
+        with naming(TABLE):
+            TABLE.write_text(text)
     return 0
 
 

@@ -26,11 +26,14 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
+from regbench.errors import UserError, answered
+from regbench.files import check_writable, naming
 from regbench.memory import keep_freed_memory
 from regbench.models import CNNBlocks
 from regbench.paths import ROOT
 from regbench.training.provenance import device_name
 
+TABLE = ROOT / "results" / "tables" / "benchmark-members.md"
 STRENGTHS = "[0.0,0.0001,0.001,0.01,0.1,1.0,10.0]"
 MEMBERS = 7
 AUTOENCODER = ["experiment=entropy-figures", "dataset=mnist", "model.width=100", "regularizer=entropy"]
@@ -81,7 +84,7 @@ def seconds(way: Way, base: list[str]) -> float:
             call = [*command, *([more] if more else [])]
             done = subprocess.run(call, env=environment, capture_output=True, text=True)
             if done.returncode:
-                raise SystemExit(f"{' '.join(call)} failed: {done.stderr[-500:]}")
+                raise UserError(f"{' '.join(call)} failed: {done.stderr.strip().splitlines()[-1]}")
         return time.perf_counter() - start
 
 
@@ -156,12 +159,12 @@ def convolutions(device: torch.device) -> list[str]:
 
 def write(found: dict[str, list[str]]) -> None:
     """Put the sections measured now into the committed file; those of other headings stay."""
-    path = ROOT / "results" / "tables" / "benchmark-members.md"
-    parts = path.read_text().split("\n## ")[1:] if path.exists() else []
+    parts = TABLE.read_text().split("\n## ")[1:] if TABLE.exists() else []
     kept = {part.split("\n", 1)[0]: part.split("\n", 1)[1].strip("\n") for part in parts}
     kept |= {heading: "\n".join(lines).strip("\n") for heading, lines in found.items()}
     sections = [f"## {heading}\n\n{text.strip()}\n" for heading, text in kept.items()]
-    path.write_text("\n".join(["# Speed of a sweep, by the way it is run\n", *sections]))
+    with naming(TABLE):
+        TABLE.write_text("\n".join(["# Speed of a sweep, by the way it is run\n", *sections]))
 
 
 def main() -> int:
@@ -173,6 +176,16 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--write", action="store_true", help="write results/tables/benchmark-members.md")
     args = parser.parse_args()
+    return answered(lambda: benchmark(args))
+
+
+def benchmark(args: argparse.Namespace) -> int:
+    """Measure and print, or also write, the tables."""
+    for name in ("seeds", "epochs"):
+        if getattr(args, name) < 1:
+            raise UserError(f"--{name} {getattr(args, name)} is not allowed: 1 or more")
+    if args.write:
+        check_writable(TABLE.parent)
     cores = os.cpu_count() or 1
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     machine = f"{device_name(device)}, {cores} cores, torch {torch.__version__}"

@@ -25,8 +25,9 @@ import torchvision
 from torch import nn
 
 from regbench.build import make
-from regbench.errors import UserError, reason
+from regbench.errors import UserError, answered, reason
 from regbench.evidence.tables import Cell, Table, to_markdown
+from regbench.files import naming
 from regbench.measures import entropy_map, filter_positions, highest_layers, summarise
 from regbench.paths import ROOT
 from regbench.reports.entropy.map_boxes import draw_entropy_maps
@@ -45,15 +46,15 @@ def main() -> int:
     parser.add_argument("--weights", type=Path, help=".npz or .pt; default: torchvision's ImageNet weights")
     parser.add_argument("--results", type=Path, help="default: results/, of weights of your own outputs/entropy-map/")
     args = parser.parse_args()
-    try:
-        own = ROOT / (
-            "outputs/entropy-map" if args.weights else "results"
-        )  # a try-out changes nothing that is published
-        for path in publish(args.network, args.weights, args.results or own):
+    return answered(lambda: write(args))
+
+
+def write(args: argparse.Namespace) -> int:
+    """Write the map that the command line asks for: a try-out changes nothing that is published."""
+    results = args.results or ROOT / ("outputs/entropy-map" if args.weights else "results")
+    with naming(results):
+        for path in publish(args.network, args.weights, results):
             print(f"wrote {path}")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     return 0
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from regbench.data.prepared import read_prepared
 from regbench.data.sources import DOWNLOADS, prepare
-from regbench.errors import UserError
+from regbench.errors import answered
 from regbench.paths import ROOT
 
 
@@ -28,16 +28,17 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="only check what is there")
     parser.add_argument("--again", action="store_true", help="make the folder anew, and damaged raw files before it")
     args = parser.parse_args()
-    try:
-        for name in args.names:
-            folder = args.root / name
-            if args.again or not (args.check or (folder / "dataset.json").exists()):
-                prepare(name, args.root, again=args.again)
-            shapes = {key: array.shape for key, array in read_prepared(folder).arrays.items()}
-            print(f"{folder} is complete: {', '.join(f'{key} {shape}' for key, shape in shapes.items())}")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return answered(lambda: prepare_all(args))
+
+
+def prepare_all(args: argparse.Namespace) -> int:
+    """Each dataset named, one after the other."""
+    for name in args.names:
+        folder = args.root / name
+        if args.again or not (args.check or (folder / "dataset.json").exists()):
+            prepare(name, args.root, again=args.again)
+        shapes = {key: array.shape for key, array in read_prepared(folder).arrays.items()}
+        print(f"{folder} is complete: {', '.join(f'{key} {shape}' for key, shape in shapes.items())}")
     return 0
 
 

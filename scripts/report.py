@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from regbench.code_version import code_version
-from regbench.errors import UserError
+from regbench.errors import answered
 from regbench.evidence.documents import load_documents
 from regbench.evidence.pages import Built
 from regbench.evidence.report import REPORT, answer_all, write_report
 from regbench.evidence.settings import TRIAL
 from regbench.experiments import cells_by_experiment, known_budgets, rows_of_cells
+from regbench.files import naming
 from regbench.paths import ROOT
 from regbench.reports.publish import by_hand_too, experiments, publish, publishable
 from regbench.reports.store import Store
@@ -39,23 +40,25 @@ def main() -> int:
     args = parser.parse_args()
     gc.disable()  # a short process: looking for garbage takes a tenth of its time
     store = Store(args.results)
-    try:
-        if args.collect:
-            return collect(store)
-        if args.stale:
-            return stale(store)
-        if args.check:
-            return check(store, args.results)
-        found, pages, written = published(store, args.experiments or experiments()), {}, []
+    if args.collect:
+        return answered(lambda: collect(store))
+    if args.stale:
+        return answered(lambda: stale(store))
+    if args.check:
+        return answered(lambda: check(store, args.results))
+    return answered(lambda: write(store, args.experiments, args.results))
+
+
+def write(store: Store, asked: Sequence[str], results: Path) -> int:
+    """Tables and figures of the experiments asked for; of none, of all that have rows, and the report."""
+    found, pages, written = published(store, asked or experiments()), {}, []
+    with naming(results):
         for experiment, rows in found.items():
-            if rows or args.experiments:
-                pages[experiment], paths = publish(experiment, rows, args.results)
+            if rows or asked:
+                pages[experiment], paths = publish(experiment, rows, results)
                 written += paths
-        for path in [*written, *([] if args.experiments else report(pages, args.results))]:
+        for path in [*written, *([] if asked else report(pages, results))]:
             print(f"wrote {path}")
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     return 0
 
 
@@ -101,7 +104,7 @@ def stale(store: Store) -> int:
 def check(store: Store, results: Path) -> int:
     """Rebuild the tables elsewhere and compare them byte by byte with those that stand."""
     different = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, naming(Path(folder)):
         pages = {}
         for experiment, rows in published(store, experiments()).items():
             table = results / "tables" / f"{experiment}.md"

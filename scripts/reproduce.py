@@ -20,17 +20,16 @@ import sys
 import time
 from pathlib import Path
 
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from regbench import slurm
 from regbench.costs import Costs, words
 from regbench.deadline import VARIABLE as DEADLINE
-from regbench.errors import UserError, one_line
+from regbench.errors import UserError, answered
 from regbench.evidence.settings import TRIAL
 from regbench.experiments import Cell, Sweep, cells, load_config, sweeps
+from regbench.files import check_writable
 from regbench.jobs import Member
 from regbench.paths import CONFIGS, ROOT
 from regbench.reports.store import Store
@@ -47,16 +46,10 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C does, they end the workers, too
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores the second
             signal.signal(number, lambda got, frame: sys.exit(128 + got))
-    try:
-        return reproduce(args)
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from each training's last epoch", file=sys.stderr)
-        if args.launch == "slurm":
-            print(f"jobs in Slurm go on: `scancel --name=regbench-{args.experiment}` ends them", file=sys.stderr)
-        return 130
+    going_on = "the same command goes on from each training's last epoch"
+    if args.launch == "slurm":
+        going_on += f"; jobs in Slurm go on: `scancel --name=regbench-{args.experiment}` ends them"
+    return answered(lambda: reproduce(args), going_on)
 
 
 def arguments() -> argparse.Namespace:
@@ -100,6 +93,7 @@ def reproduce(args: argparse.Namespace) -> int:
     if missing and not args.dry_run:
         if args.launch == "slurm":
             slurm.check(cfg.partition)  # here, too: once, and not by each sweep
+        check_writable(Path(paths.outputs), "paths.outputs")
         seeds = seed_parts(list(cfg.seeds), cfg.seeds_per_job)
         run = Runner(args.experiment, fixed, Path(paths.outputs), seeds, deadline)
         wanted = {member.id for member in missing}
@@ -305,6 +299,7 @@ class Runner:
                 raise
         self.show(missing, store, bar)
         if child.returncode:
+            check_writable(self.outputs, "paths.outputs")  # a full one may have swallowed what was said
             self.errors += errors_in(self.log, start)
         return child.returncode
 

@@ -14,7 +14,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from regbench.errors import UserError
+from regbench.errors import FAILED, UserError, answered
+from regbench.files import check_writable
 from regbench.paths import ROOT
 
 FOLDER = ROOT / "notebooks"
@@ -27,16 +28,20 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="notebook", help="default: all")
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="where rows and figures are")
     args = parser.parse_args()
-    try:
-        for path in chosen(args.names):
-            print(f"running {path.name}", flush=True)
-            run(path, args.results)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except CellExecutionError as error:
-        print(f"error: {path.name}: {error.ename}: {error.evalue}", file=sys.stderr)
-        return 1
+    return answered(lambda: run_all(args.names, args.results))
+
+
+def run_all(names: list[str], results: Path) -> int:
+    """Run those named, or all."""
+    paths = chosen(names)
+    check_writable(results, "--results")
+    for path in paths:
+        print(f"running {path.name}", flush=True)
+        try:
+            run(path, results)
+        except CellExecutionError as error:
+            print(f"error: {path.name}: {error.ename}: {error.evalue}", file=sys.stderr)
+            return FAILED
     return 0
 
 

@@ -11,13 +11,12 @@ import sys
 from pathlib import Path
 
 import torch
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
 from tqdm import tqdm
 
 from regbench.build import build, make_schedule
-from regbench.errors import UserError, one_line
+from regbench.errors import answered
 from regbench.experiments import load_config
+from regbench.files import check_writable
 from regbench.jobs import members
 from regbench.measures.extractor import FOLDER
 from regbench.memory import keep_freed_memory
@@ -37,19 +36,18 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="train also those that are there")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a Hydra override")
     args = parser.parse_intermixed_args()
-    try:
-        for name in args.datasets:
-            path = args.folder / f"{name}-{MODEL}.pt"
-            if path.exists() and not args.again:
-                print(f"{path} is there")
-                continue
-            print(f"{name}: {100 * train(name, path, args.set):.2f} % of the test images right, written to {path}")
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the last epoch", file=sys.stderr)
-        return 130
+    return answered(lambda: train_all(args), "the same command goes on from the last epoch")
+
+
+def train_all(args: argparse.Namespace) -> int:
+    """One classifier after the other."""
+    for name in args.datasets:
+        path = args.folder / f"{name}-{MODEL}.pt"
+        if path.exists() and not args.again:
+            print(f"{path} is there")
+            continue
+        check_writable(args.folder, "--folder")
+        print(f"{name}: {100 * train(name, path, args.set):.2f} % of the test images right, written to {path}")
     return 0
 
 

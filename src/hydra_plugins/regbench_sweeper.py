@@ -4,11 +4,13 @@ Hydra finds sweepers in the package `hydra_plugins` only: hence this place.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.utils import JobReturn, JobStatus
 
 from regbench.errors import WRONG_INPUT, Failure, JobsFailed, failure_of
+from regbench.files import naming
 
 Overrides = Sequence[str]
 
@@ -22,7 +24,8 @@ class RegbenchSweeper(BasicSweeper):
         Raises:
             JobsFailed: some jobs failed; all were run.
         """
-        batches = super().sweep(arguments)
+        with naming(Path(self.config.hydra.sweep.dir)):
+            batches = super().sweep(arguments)
         results = [result for batch in batches for result in batch]
         names = short_names([result.overrides or () for result in results])
         failures = {name: returned_failure(result) for name, result in zip(names, results, strict=True)}

@@ -12,7 +12,7 @@ import time
 import hydra
 from omegaconf import DictConfig
 
-from regbench.errors import INTERRUPTED, Failure, failure_of
+from regbench.errors import INTERRUPTED, Failure, failure_of, say
 from regbench.overrides import check_overrides
 from regbench.paths import CONFIGS
 
@@ -31,6 +31,8 @@ again: `retrain=true` does, `retry_failed=true` those that failed. `--cfg job` p
 #: Hydra's options that take the word behind them
 VALUED = {"--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"}
 VALUED |= {"--info", "-i", "--experimental-rerun"}
+
+FLAGS = {"-m", "--multirun", "-r", "--run"}  # which Hydra takes before or behind all overrides, not between them
 
 _failures: list[Failure] = []  # of the job of this process
 
@@ -59,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     _failures.clear()
     try:
         check_overrides(_overrides(words))
+        sys.argv[1:] = sorted(words, key=lambda word: word not in FLAGS)
         job()
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on from the last epoch", file=sys.stderr)
@@ -68,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         _leave()
     for failure in _failures:
-        print("\n".join(f"error: {line}" for line in failure.text.splitlines()), file=sys.stderr)
+        say(failure)
     return max((failure.status for failure in _failures), default=0)
 
 

@@ -1,7 +1,11 @@
 """What goes wrong, in words: exceptions of which the command line shows the message alone, and how it shows them."""
 
+import errno
+import os
+import sys
 import sysconfig
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +37,35 @@ class Failure:
 
 
 WRONG_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+NO_READER = 141  # what a shell says of a command whose output nobody reads any more
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+
+
+def answered(run: Callable[[], int], interrupted: str = "run the same command again") -> int:
+    """A command's exit status: of `run`, or of the error that ended it, which is said in one line.
+
+    Args:
+        interrupted: what to do after Ctrl-C.
+    """
+    try:
+        status = run()
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print(f"interrupted: {interrupted}", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # such as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return NO_READER
+    except Exception as error:
+        failure = failure_of(error)
+        say(failure)
+        return failure.status
+
+
+def say(failure: Failure) -> None:
+    """Print a failure, each line as an error."""
+    print("\n".join(f"error: {line}" for line in failure.text.splitlines()), file=sys.stderr)
 
 
 def failure_of(error: Exception) -> Failure:
@@ -51,6 +84,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure(f"a config is no YAML: {' '.join(str(error).split())}", WRONG_INPUT)
     if isinstance(error, OSError) and error.filename is not None:  # a folder that cannot be made, a file that is none
         return Failure(f"{error.filename}: {error.strerror}", WRONG_INPUT)
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return Failure(str(error.strerror), WRONG_INPUT)
     return Failure(own_traceback(error), FAILED)
 
 

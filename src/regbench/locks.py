@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from regbench.errors import UserError
+from regbench.files import naming
 
 STALE_SECONDS = 60.0  # a file that nobody holds may be in the making for an instant
 RETRY_SECONDS = 0.02  # `remove_stale` holds a lock for an instant
@@ -90,12 +91,12 @@ def _is_named(file: IO, path: Path) -> bool:
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A temporary file to read and write, which then takes the place of `path`; on an error there is none.
 
-    Its name is this process's own: `<stem>.<some letters>.partial`.
+    Its name is this process's own: `<stem>.<some letters>.partial`. An OSError names `path` where it knows no file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(".partial", f"{path.stem}.", path.parent)
     try:
-        with open(descriptor, "w+b") as file:
+        with naming(path), open(descriptor, "w+b") as file:
             os.fchmod(descriptor, 0o666 & ~_umask())
             with contextlib.suppress(OSError):  # without locks its age protects it
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 
 from regbench.data import Splits
+from regbench.errors import UserError
+from regbench.files import why
 from regbench.jobs import Member
 from regbench.locks import remove_stale, replacing
 from regbench.training import Failed, Training
@@ -62,8 +64,15 @@ def keep_weights(path: Path, member: Member, training: Training, data: Splits) -
 
 
 def save_weights(path: Path, model: torch.nn.Module, described: dict[str, Any]) -> None:
-    """Write a model's weights as `model` beside what describes it, whole or not at all."""
+    """Write a model's weights as `model` beside what describes it, whole or not at all.
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
     weights = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
     remove_stale(path.parent, f"{path.stem}.*")
-    with replacing(path) as file:
-        torch.save({"model": weights, **described}, file)
+    try:
+        with replacing(path) as file:
+            torch.save({"model": weights, **described}, file)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        raise UserError(f"weights {path} cannot be written ({why(error)}): make room there") from error

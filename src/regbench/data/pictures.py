@@ -10,6 +10,7 @@ from tqdm import tqdm
 from regbench.data.decoding import open_picture, orientation, turned, upright, upright_size
 from regbench.data.masks import mask_pixels
 from regbench.errors import UserError
+from regbench.files import naming, reserve
 
 
 def centre_square(image: Image.Image, side: int) -> np.ndarray:
@@ -60,9 +61,16 @@ def mask_turn(path: Path, mask: tuple[int, int], picture: tuple[int, int], turn:
 
 
 def array_on_disk(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """A new uint8 array that is a file from the start."""
+    """A new uint8 array that is a file from the start, of its full size.
+
+    Raises:
+        OSError: the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    with naming(path):
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    reserve(path, array.offset + array.nbytes)
+    return array
 
 
 def pictures(paths: Sequence[Path], side: int, file: Path) -> np.memmap:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from regbench.errors import UserError
+from regbench.locks import replacing
 
 BLOCK = 1 << 22  # bytes
 TARGETS = {"classification": "labels", "generation": "labels", "segmentation": "masks"}  # by task
@@ -142,14 +143,12 @@ def write_prepared(dataset: Prepared, folder: Path) -> None:
     described = {}
     for key, array in dataset.arrays.items():
         array = np.ascontiguousarray(array)
-        partial = folder / f"{key}.partial.npy"
-        np.save(partial, array)
-        partial.replace(folder / f"{key}.npy")  # whoever has the old file mapped keeps it whole
+        with replacing(folder / f"{key}.npy") as file:  # whoever has the old file mapped keeps it whole
+            np.save(file, array)
         described[key] = {"shape": list(array.shape), "dtype": str(array.dtype), "sha256": _sha256(array)}
     meta = {"name": dataset.name, "task": dataset.task, "classes": dataset.classes, "source": dataset.source}
-    partial = folder / "dataset.json.partial"
-    partial.write_text(json.dumps({**meta, "arrays": described}, indent=2) + "\n")
-    partial.replace(folder / "dataset.json")
+    with replacing(folder / "dataset.json") as file:
+        file.write(f"{json.dumps({**meta, 'arrays': described}, indent=2)}\n".encode())
 
 
 def read_prepared(folder: Path) -> Prepared:

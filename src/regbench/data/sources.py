@@ -18,7 +18,8 @@ from regbench.data.pictures import array_on_disk, centre_square, pictures, resiz
 from regbench.data.prepared import Prepared, arrays_digest, command, read_prepared, validated, write_prepared
 from regbench.data.raw import Damaged, check_mnist, set_aside
 from regbench.data.segmentation import coco, download_again, duts
-from regbench.errors import UserError
+from regbench.errors import NO_ROOM, UserError
+from regbench.files import check_writable, why
 from regbench.locks import lock
 
 DIGITS_TEST = 500
@@ -215,7 +216,9 @@ def _at_side(whole: Prepared, root: Path, side: int) -> Prepared:
                 source = f"{whole.source}, resized from {largest} to {side} pixels"
                 write_prepared(Prepared(whole.name, whole.task, whole.classes, source, arrays), folder)
     except OSError as error:
-        raise UserError(f"dataset.side={side}: {folder} cannot be written ({error}); set REGBENCH_DATA") from error
+        raise UserError(
+            f"dataset.side={side}: {error.filename or folder} cannot be written ({why(error)}); set REGBENCH_DATA"
+        ) from error
     return read_prepared(folder)
 
 
@@ -229,6 +232,7 @@ def prepare(name: str, root: Path, again: bool = False) -> Path:
         raise UserError("dataset=digits comes with scikit-learn: there is nothing to prepare")
     if name not in DOWNLOADS:
         raise UserError(f"dataset={name} has no download here: allowed are {', '.join(DOWNLOADS)}")
+    check_writable(root)
     try:
         with lock(root / f"{name}.lock", wait=True), tempfile.TemporaryDirectory(dir=root) as scratch:
             if again or not (folder / "dataset.json").exists():
@@ -241,6 +245,11 @@ def prepare(name: str, root: Path, again: bool = False) -> Path:
         remedy = f"`{command(folder, again=True)}` downloads it again"
         raise UserError(f"{error}; {remedy}") from error
     except FAILURES as error:
+        if getattr(error, "errno", None) in NO_ROOM:
+            raise UserError(
+                f"{getattr(error, 'filename', None) or folder} cannot be written ({why(error)}): make room or set "
+                "REGBENCH_DATA"
+            ) from error
         raise UserError(_missing(name, folder, f"and its download failed ({' '.join(str(error).split())})")) from error
     return folder
 

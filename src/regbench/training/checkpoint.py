@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from regbench.errors import UserError, reason
+from regbench.files import why
 from regbench.locks import remove_stale, replacing
 from regbench.regularizers import load_training_state, training_state
 
@@ -69,7 +70,7 @@ class Checkpoint:
             self.progress_path.write_text(f"{len(epochs)}\n")
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
             raise UserError(
-                f"checkpoint {self.path} cannot be written ({error}): make room or set paths.outputs"
+                f"checkpoint {self.path} cannot be written ({why(error)}): make room or set paths.outputs"
             ) from error
 
     def load(
