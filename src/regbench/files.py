@@ -18,7 +18,7 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is not None:
+        if error.filename is not None or type(error) is not OSError:  # Hydra's own errors are OSErrors, too
             raise
         raise OSError(error.errno or errno.EIO, why(error), str(path)) from error
 
