@@ -75,8 +75,7 @@ def published(store: Store, experiments: Sequence[str]) -> dict[str, list[dict]]
 def report(pages: dict[str, Built], folder: Path) -> list[Path]:
     """Write the report on all claims from the pages that have rows."""
     documents = load_documents()
-    built = {name: page for name, page in pages.items() if page}
-    return write_report(documents, answer_all(documents.values(), built), folder)
+    return write_report(documents, answer_all(documents.values(), pages), folder)
 
 
 def collect(store: Store) -> int:

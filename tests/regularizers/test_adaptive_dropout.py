@@ -194,7 +194,7 @@ def test_hard_masks_are_remembered_only_while_a_gradient_is_taken():
     assert layer.drawn is None
 
 
-SIGNS = {"printed": (1, -1), "ascend": (1, 1), "descend": (-1, -1), "fixed": (0, 0)}
+SIGNS = {"printed": (1, -1), "reverse": (-1, 1), "ascend": (1, 1), "descend": (-1, -1), "fixed": (0, 0)}
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -362,7 +362,7 @@ def test_wrong_settings_are_refused_by_the_layer_and_by_its_placement(arguments,
 @pytest.mark.parametrize(
     "arguments,words",
     [
-        ({"rule": "random"}, "rule=random is not allowed: allowed are printed, ascend, descend, fixed"),
+        ({"rule": "random"}, "rule=random is not allowed: allowed are printed, reverse, ascend, descend, fixed"),
         ({"beta": -1.0}, r"beta=-1\.0 is not allowed"),
         ({"beta": float("nan")}, "beta=nan is not allowed"),
         ({"beta": float("inf")}, "beta=inf is not allowed"),

@@ -4,9 +4,9 @@ import importlib
 import re
 
 import pytest
-import yaml
 
 from regbench import regularizers
+from regbench.evidence.documents import load_documents
 from regbench.paths import ROOT
 
 PARTS = ("Paper", "Formula", "Where", "Paper settings", "Ambiguities and the choice made", "Deviations", "Evidence")
@@ -33,7 +33,7 @@ def test_the_evidence_of_a_card_is_a_table_and_a_claim(module):
     tables = re.findall(r"results/tables/[\w-]+\.md", evidence)
     assert tables and all((ROOT / table).exists() for table in tables)
     claims = re.findall(r"results/REPORT\.md#([\w-]+)", evidence)
-    known = {claim["id"] for claim in yaml.safe_load((ROOT / "results" / "claims.yaml").read_text())["claims"]}
+    known = {claim.id for document in load_documents().values() for claim in document.claims}
     assert claims and set(claims) <= known
 
 

@@ -1,24 +1,19 @@
-"""The reports of the autoencoders: what is read from rows, the pairwise tests, the page and its pictures."""
+"""The autoencoders' page: stops, errors and signs from made-up rows, and rows that are one training."""
 
-import random
-
-import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
-from regbench.evidence.documents import OWN
-from regbench.evidence.numbers import load_paper_numbers
+from regbench.evidence.documents import load_all_pages
+from regbench.evidence.metrics import METRICS
+from regbench.evidence.pages import build, section_tables
 from regbench.evidence.stops import stop_epoch, stopped
-from regbench.evidence.tables import MINUS
-from regbench.reports.entropy import autoencoder_curves
-from regbench.reports.entropy.autoencoder_curves import draw_autoencoders
-from regbench.reports.entropy.autoencoder_signs import sign_tables
-from regbench.reports.entropy.autoencoder_tables import CSV_FIELDS, findings, write_autoencoders
-from regbench.reports.entropy.autoencoders import epochs_to, mse, pages, short, variant_of
-from regbench.reports.entropy.loss_curves import draw_losses, steeper_between
+from regbench.evidence.tables import EN_DASH, MINUS
+from regbench.papers.entropy_guidance.autoencoders.figures import extra as figures
+from regbench.papers.entropy_guidance.autoencoders.signs.extra import pairwise_tests
+from regbench.papers.entropy_guidance.autoencoders.stops.extra import stops_by_ratio
 
-NUMBERS = load_paper_numbers(OWN / "entropy_guidance" / "numbers.yaml")
+EXPERIMENT = "entropy-figures"
 CAP = 12
 
 
@@ -26,6 +21,7 @@ def row(seed, strength, losses, width=60, name="entropy", watch="compound", pena
     """A row whose test and held-out losses are `losses`."""
     settings = {"form": "reciprocal", "eps": 1e-7, "placement": "first", **method}
     regularizer = {"name": "none", "method": {}} if strength == 0 else {"name": name, "method": settings}
+    regularizer["strength"] = float(strength)
     stopping = {"patience": 2, "min_delta": 0.0, "watch": "base" if strength == 0 else watch}
     train = {} if strength == 0 else {"penalty": penalty, "gradient_norm": 0.0}
     epochs = [
@@ -39,6 +35,7 @@ def row(seed, strength, losses, width=60, name="entropy", watch="compound", pena
     ]
     return {
         "id": f"{name}{watch}{strength}{width}{seed}{method}",
+        "experiment": EXPERIMENT,
         "seed": seed,
         "strength": float(strength),
         "status": "done",
@@ -72,164 +69,110 @@ def sweep():
     return rows
 
 
+def page(rows):
+    document, own = load_all_pages()[EXPERIMENT]
+    return build(own, rows, document.numbers)
+
+
+def table_of(rows, name):
+    built = page(rows)
+    (section,) = built.sections
+    return next(table for table in section_tables(built, section) if table.title.startswith(name))
+
+
+def texts(table):
+    return [[cell.text for cell in line] for line in table.rows]
+
+
 def test_a_hidden_loss_stops_after_the_patience_and_a_falling_one_at_the_cap():
     hidden, free = row(0, 1, falling(0, 3), penalty=1e7), row(0, 0, falling(0))
     assert stop_epoch(hidden, "paper") == 3 and stopped(hidden, "paper")
     assert stop_epoch(free, "paper") == CAP and not stopped(free, "paper")
-    assert mse(hidden, "held-out") == pytest.approx(0.05 / 3) and mse(free, "paper") == pytest.approx(0.05 / CAP)
-    watched = row(0, 1, falling(0), watch="base", penalty=1e7)
-    assert stop_epoch(watched, "paper") == CAP
+    mse = METRICS["mse_at_stop"].read
+    assert mse(hidden, "held-out", "full") == pytest.approx(50 / 3)
+    assert mse(free, "paper", "full") == pytest.approx(50 / CAP)
+    assert stop_epoch(row(0, 1, falling(0), watch="base", penalty=1e7), "paper") == CAP
 
 
 def test_epochs_to_an_error_do_not_depend_on_the_stop():
-    assert epochs_to(row(0, 0, falling(0)), 0.01) == 5
-    assert epochs_to(row(0, 1, falling(0, 3), penalty=1e7), 0.01) is None
+    read = METRICS["epochs_to_target"].read
+    assert read(row(0, 0, falling(0)), "paper", "full") == 5
+    assert read(row(0, 1, falling(0, 3), penalty=1e7), "paper", "full") is None
+    assert METRICS["had_gradient"].read(row(0, 1, falling(0)), "", "") == 0
 
 
-def test_variants_are_told_apart_and_others_refused():
+def test_a_line_a_penalty_and_width_and_lambda_0_is_the_baseline_of_each():
     rows = [
-        row(0, 1, falling(0)),
+        *sweep(),
         row(0, 1, falling(0), name="constant"),
         row(0, 1, falling(0), form="log"),
         row(0, 1, falling(0), watch="base"),
         row(0, 1, falling(0), eps=1e-3),
     ]
-    labels = [variant_of(each).label for each in rows]
-    assert labels == [
-        "entropy, eps 1e-7",
-        "constant, eps 1e-7",
-        "entropy, log",
-        "entropy, eps 1e-7, base loss watched",
-        "entropy, eps 0.001",
+    table = table_of(rows, "Stopping epoch, protocol paper")
+    assert [line[:2] for line in texts(table)] == [
+        ["entropy, eps 1e-7", "60"],
+        ["entropy, eps 1e-7", "100"],
+        ["entropy, eps 0.001", "60"],
+        ["constant, eps 1e-7", "60"],
+        ["entropy, eps 1e-7, base loss watched", "60"],
+        ["entropy, log", "60"],
+        ["entropy, log", "100"],  # of its baseline alone
     ]
-    with pytest.raises(UserError, match="regularizer='l1'"):
-        variant_of(row(0, 1, falling(0), name="l1"))
-
-
-def test_the_baseline_is_lambda_0_of_every_variant_and_width():
-    rows = [*sweep(), row(0, 1, falling(0), name="constant")]
-    (page,) = pages(rows)
-    assert [variant.label for variant in page.variants] == ["entropy, eps 1e-7", "constant, eps 1e-7"]
-    assert page.widths == [60, 100] and page.strengths == [0.0, 1e-4, 1.0]
-    for variant in page.variants:
-        assert page.groups[variant, 60, 0.0].seeds == (0, 1, 2, 3, 4)
+    assert [line[2] for line in texts(table)] == ["> 12.0"] * 7
+    assert texts(table)[0][2:] == ["> 12.0", "> 12.0", f"3.0 ± {EN_DASH}"]
+    with pytest.raises(UserError, match="'l1'"):
+        page([*rows, row(0, 1, falling(0), name="l1")])
 
 
 def test_rows_that_differ_in_another_setting_are_refused():
     rows = sweep()
     rows[3]["config"]["task"]["early_stopping"]["patience"] = 9
     with pytest.raises(UserError, match=r"task\.early_stopping\.patience differs"):
-        pages(rows)
+        page(rows)
+
+
+def test_rows_of_one_training_are_counted_once():
+    (note,) = [
+        each for each in table_of(sweep(), "Test MSE at the stop, x 1e-3, protocol paper").notes if "rows are" in each
+    ]
+    assert note.startswith("These 30 rows are 11 trainings.")  # ten without penalty, and the one that is said to serve
 
 
 def test_signs_are_those_of_welch_tests_and_mirror_each_other():
-    (page,) = pages(sweep())
-    (table,) = sign_tables(page, "mse", NUMBERS)
+    (section,) = page(sweep()).sections
+    table = pairwise_tests(section)[0]
+    assert "Figure 3b" in table.title and "latent width 60 (the paper's is 80), n = 5" in table.title
     cells = [[cell.text.split(" / ") for cell in line[1:]] for line in table.rows]
-    groups = [page.groups[page.variants[0], 60, strength].done for strength in page.strengths]
-    values = [[mse(each, "paper") for each in group] for group in groups]
+    read = METRICS["mse_at_stop"].read
+    values = [
+        [
+            read(each, "paper", "full")
+            for each in sweep()
+            if each["strength"] == s and each["config"]["model"]["width"] == 60
+        ]
+        for s in (0.0, 1e-4, 1.0)
+    ]
     for a in range(3):
         for b in range(3):
             if a == b:
                 continue
             test = scipy_stats.ttest_ind(values[a], values[b], equal_var=False)
-            expected = "0" if test.pvalue >= 0.01 else "+" if test.statistic > 0 else MINUS
-            assert cells[a][b][0] == expected
+            assert cells[a][b][0] == ("0" if test.pvalue >= 0.01 else "+" if test.statistic > 0 else MINUS)
     assert cells[2][0][0] == "+" and cells[0][2][0] == MINUS and cells[0][1][0] == "0"
-    agree = sum(cells[a][b][0] == cells[a][b][2] for a in range(3) for b in range(3) if a != b)
-    counted = f"{agree} of 6 printed cells, read without the "
-    assert 0 < agree < 6 and f"paper in {counted}column of 10; {counted}diagonal." in table.notes[0]
 
 
-def test_stops_without_any_spread_differ_where_their_means_do():
-    (page,) = pages(sweep())
-    (table,) = sign_tables(page, "stop", NUMBERS)
-    cells = [[cell.text.split(" / ") for cell in line[1:]] for line in table.rows]
-    assert cells[0][2][:2] == ["+", "+"] and cells[2][0][:2] == [MINUS, MINUS] and cells[0][1][:2] == ["0", "0"]
-
-
-def test_the_page_is_the_same_for_rows_in_any_order_and_marks_what_the_cap_ended(tmp_path):
-    rows = sweep()
-    first = [path.read_bytes() for path in write_autoencoders(pages(rows), NUMBERS, tmp_path / "a")]
-    random.Random(0).shuffle(rows)
-    assert first == [path.read_bytes() for path in write_autoencoders(pages(rows), NUMBERS, tmp_path / "b")]
-    text = first[0].decode()
-    assert f"> {CAP}.0" in text and "| 3.0 |" in text
-    assert "stops after 3.0 epochs instead of > 12.0" in text
-    assert "over 40" in text  # the paper's own words beside ours
-    assert first[1].decode().splitlines()[0] == ",".join(CSV_FIELDS)
-
-
-def test_a_width_that_was_not_run_stands_as_not_run(tmp_path):
-    rows = [each for each in sweep() if each["config"]["model"]["width"] == 60 or each["strength"] == 0]
-    text = write_autoencoders(pages(rows), NUMBERS, tmp_path)[0].read_text()
-    assert "| entropy, eps 1e-7 | 100 |" in text and "not run" in text
-
-
-def test_a_speed_up_is_said_only_where_both_reach_the_error():
-    (page,) = pages(
-        [row(s, strength, falling(s), penalty=1e-9 * (strength > 0)) for s in range(3) for strength in (0, 1)]
-    )
-    assert "a test MSE of 0.01 takes" in findings(page)
-    (page,) = pages(sweep())
-    assert "0 of 5 instead of 5 of 5 trainings" in findings(page)
-
-
-def test_numbers_are_written_as_by_hand():
-    assert [short(each) for each in (0.0, 1e-7, 1e-4, 0.01, 10.0)] == ["0", "1e-7", "0.0001", "0.01", "10"]
-
-
-def test_a_picture_says_which_lambdas_of_a_panel_are_not_run(monkeypatch):
-    monkeypatch.setattr(autoencoder_curves, "save", lambda figure, path: figure)
-    rows = [row(0, strength, falling(0)) for strength in (0, 0.01, 1)]
-    (page,) = pages([*rows, row(0, 1, falling(0), name="constant")])
-    for measure, dotted in (("mse", False), ("stop", True)):
-        figure = draw_autoencoders(page, measure, "unused.png")
-        whole, part = figure.axes
-        assert "\n" not in whole.get_title() and part.get_title().endswith("\nnot run: lambda 0.01")
-        assert ("dotted line" in figure.get_supxlabel()) is dotted
-        assert any(line.get_linestyle() == ":" for line in whole.lines) is dotted
-
-
-@pytest.mark.parametrize("measure", ["mse", "stop"])
-def test_pictures_are_drawn_from_finished_rows_only(tmp_path, measure):
-    (page,) = pages(sweep())
-    assert draw_autoencoders(page, measure, tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-    (empty,) = pages([row(0, 0, falling(0))])
-    with pytest.raises(UserError, match="no finished row to draw"):
-        draw_autoencoders(empty, measure, tmp_path / "none.png")
-
-
-def test_the_reciprocal_is_steeper_only_between_two_points(tmp_path):
-    assert steeper_between(0.5) is None
-    low, high = steeper_between(0.1)
-    for x, steeper in ((low * 0.9, False), (low * 1.1, True), (high * 0.99, True), (high * 1.01, False)):
-        assert ((x + 0.1) ** -2 > 1 / x) == steeper
-    assert np.isclose((low + 0.1) ** 2, low)
-    assert draw_losses(tmp_path / "losses.png").stat().st_size > 1000
-
-
-def test_a_lambda_of_which_a_training_failed_is_left_out_of_the_tests_and_stops_no_report(tmp_path):
-    rows = sweep()
-    for each in rows:
-        if each["strength"] == 1 and each["seed"] < 2:
-            each |= {"status": "failed", "reason": "loss became nan in epoch 1", "epochs": []}
-    (page,) = pages(rows)
-    (table,) = sign_tables(page, "mse", NUMBERS)
-    assert table.columns == ("", "lambda 0", "lambda 0.0001") and "n = 5" in table.title
-    assert "X <sup>" in write_autoencoders(pages(rows), NUMBERS, tmp_path)[0].read_text()
-
-
-def test_findings_part_what_is_so_by_construction_from_what_was_found():
-    rows = [*sweep(), *(row(s, 1, falling(s, 3), name="constant", penalty=1e7) for s in range(5))]
-    for each in rows:
-        if each["strength"] == 1 and each["seed"] == 0 and each["config"]["regularizer"]["name"] == "entropy":
-            each["epochs"][0]["measures"]["train"] = {"penalty": 1e7, "gradient_norm": 0.5}
-    text = findings(pages(rows)[0])
-    assert "4 of 4 whose penalty never had a gradient, by construction; 1 of 1 whose penalty had one" in text
-
-
-def test_a_cell_of_fewer_trainings_says_how_many(tmp_path):
-    rows = [each for each in sweep() if each["strength"] != 1 or each["seed"] < 3]
-    text = write_autoencoders(pages(rows), NUMBERS, tmp_path)[0].read_text()
-    assert "| 3.0 <sup>1</sup> |" in text and "<sup>1</sup> n = 3" in text
+def test_the_pictures_are_drawn(tmp_path):
+    built = page([*sweep(), row(0, 1, falling(0), name="constant")])
+    names = [
+        path.name
+        for draw in (figures.entropy_losses, figures.stops_and_errors, stops_by_ratio)
+        for path in draw(built, tmp_path)
+    ]
+    assert names == [
+        "entropy_figure2.png",
+        "entropy_figure3_mnist_quick.png",
+        "entropy_figure4_mnist_quick.png",
+        "entropy_stops_mnist_quick.png",
+    ]
+    assert all((tmp_path / name).stat().st_size > 1000 for name in names)

@@ -110,10 +110,10 @@ def value_text(case: Case) -> str:
     """A difference with its interval; a bound says so."""
     found, comparison = case.estimate, case.estimate.comparison
     if case.identical:
-        return "the same trainings, stopped at the same epoch"
+        return "0, the same trainings on both sides"
     text = amount(found.mean, case.unit, True)
     if found.bounded:
-        return f"{text}, of which a cap on epochs cut some off"
+        return text + {(True, False): " or more", (False, True): " or less"}.get(found.bounds, ", cut off by the cap")
     if comparison.half_width is None:
         return f"{text} in every seed" if case.n > 1 else f"{text} (one training)"
     return (
@@ -125,16 +125,28 @@ def value_text(case: Case) -> str:
 
 
 def short_labels(cases: Sequence[Case]) -> list[str]:
-    """What tells each comparison from the others of its claim."""
-    parts = [_parts(case.label) for case in cases]
-    kept = [place for place in range(3) if len({each[place] for each in parts}) > 1]
-    return [", ".join(each[place] for place in kept if each[place]) for each in parts]
+    """What tells each comparison from the others of its claim: the words that not all of them have."""
+    sides = [_sides(case.label) for case in cases]
+    columns = [_without_shared([each[place] for each in sides]) for place in range(3)]
+    found = []
+    for head, ours, theirs in zip(*columns, strict=True):
+        against = f"against {theirs}" if theirs and theirs != ours else ""
+        found.append(", ".join(part for part in (head, ours, against) if part))
+    return found
 
 
-def _parts(label: str) -> tuple[str, str, str]:
+def _sides(label: str) -> tuple[str, str, str]:
+    """Data set, line and what it is held against, of a comparison's label."""
     head, _, tail = label.partition(": ")
     ours, _, theirs = tail.partition(" against ")
-    return head, ours, f"against {theirs}" if theirs else ""
+    return head, ours, theirs
+
+
+def _without_shared(texts: Sequence[str]) -> list[str]:
+    """The texts without the words between commas that all of them have; nothing of what is the same in all."""
+    parts = [text.split(", ") for text in texts]
+    shared = set(parts[0]).intersection(*parts)
+    return [", ".join(part for part in each if part not in shared) for each in parts]
 
 
 def case_text(case: Case) -> str:

@@ -27,12 +27,19 @@ SEARCH = "REGBENCH_PAPERS"
 TABLE, NUMBERS, EXTRA, CLAIMS = "table.yaml", "numbers.yaml", "extra.py", "claims.yaml"
 #: what an `extra.py` may register beside metrics and notes, by name: tables of no section, pictures
 TABLES: dict[str, Callable] = {}
+BESIDE: dict[str, Callable] = {}
 PICTURES: dict[str, Callable] = {}
 
 
 def table(function: Callable) -> Callable:
     """Register a table of no section under its function's name: () -> Table, named in a page's `tables_after`."""
     TABLES[function.__name__] = function
+    return function
+
+
+def beside(function: Callable) -> Callable:
+    """Register tables of a section under their function's name: (section) -> tables, named in `tables_beside`."""
+    BESIDE[function.__name__] = function
     return function
 
 
@@ -151,6 +158,8 @@ def _check_registered(page: Page, path: Path) -> None:
                 parsed(entry)
             except UserError as error:
                 raise UserError(f"{path}, table {each.id}: {error}") from None
+    for name in page.tables_beside:
+        allowed("tables_beside", name, BESIDE, str(path))
     for name in page.tables_after:
         allowed("tables_after", name, TABLES, str(path))
     for name in page.pictures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -52,11 +52,18 @@ def build(page: Page, rows: Sequence[dict], numbers: PaperNumbers | None) -> Bui
     return Built(page, tuple(sections), {budget: Estimates(page, own[budget]) for budget in budgets})
 
 
-def write_page(built: Built, folder: Path, after: Sequence[Table] = ()) -> list[Path]:
-    """Write `<experiment>.md`, `.csv` and `.tex`; `after` are tables of no section, below all others."""
+def write_page(
+    built: Built, folder: Path, after: Sequence[Table] = (), beside: Sequence[Callable[[Section], list[Table]]] = ()
+) -> list[Path]:
+    """Write `<experiment>.md`, `.csv` and `.tex`.
+
+    Args:
+        after: tables of no section, below all others. beside: what makes further tables of a section.
+    """
     tables = {budget: [] for budget in built.estimates}
     for section in built.sections:
         tables[section.budget] += section_tables(built, section)
+        tables[section.budget] += [table for make in beside for table in make(section)]
     every = [*(table for found in tables.values() for table in found), *after]
     name = built.page.experiment
     texts = {

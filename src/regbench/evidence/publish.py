@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from regbench.errors import UserError
-from regbench.evidence.documents import PICTURES, TABLES, Document
+from regbench.evidence.documents import BESIDE, PICTURES, TABLES, Document
 from regbench.evidence.pages import Built, build, readme_block, write_page
 from regbench.evidence.spec import Page
 from regbench.paths import ROOT
@@ -20,7 +20,12 @@ def publish_page(
 ) -> tuple[Built, list[Path]]:
     """Write everything of one page into `results`; returns what was built and the files."""
     built = build(page, rows, document.numbers)
-    written = write_page(built, results / "tables", [TABLES[name]() for name in page.tables_after])
+    written = write_page(
+        built,
+        results / "tables",
+        [TABLES[name]() for name in page.tables_after],
+        [BESIDE[name] for name in page.tables_beside],
+    )
     for spec in page.readme:
         written.append(write_readme(spec.block, readme_block(built, spec), results))
     return built, written + (draw(built, results / "figures") if pictures else [])

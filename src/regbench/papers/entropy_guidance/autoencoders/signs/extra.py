@@ -3,62 +3,69 @@
 from __future__ import annotations
 
 from regbench.evidence import stats
-from regbench.evidence.numbers import PaperNumbers, PaperSigns
+from regbench.evidence.documents import beside
+from regbench.evidence.groups import Group
+from regbench.evidence.numbers import PaperSigns
+from regbench.evidence.pages import upper_first
+from regbench.evidence.sections import Section
 from regbench.evidence.settings import replicates
+from regbench.evidence.spec import word
+from regbench.evidence.stops import usable
 from regbench.evidence.tables import EN_DASH, MINUS, Cell, Table
-from regbench.reports.entropy.autoencoders import FIGURES, MEASURES, Page, Variant, short
+from regbench.papers.entropy_guidance.autoencoders.extra import FIGURES
 
 ALPHA = 0.01  # the paper's, two-sided and uncorrected
+LINES = ("entropy", "constant", "entropy_base", "log", "log_base")
 
 
-def sign_tables(page: Page, measure: str, numbers: PaperNumbers) -> list[Table]:
-    """The pairwise tests of Figure 3 to 6 (b): ours as the paper tests, ours Holm-corrected, and the paper's grid."""
-    figure = FIGURES.get(page.dataset, {}).get(measure)
-    if figure is None:
-        return []
-    printed = numbers.signs(f"{figure}b")
-    width = min(page.widths, key=lambda width: (abs(width - printed.width), width))
+@beside
+def pairwise_tests(section: Section) -> list[Table]:
+    """The pairwise tests of Figures 3 to 6 (b): ours as the paper tests, ours Holm-corrected, and the paper's grid."""
     found = []
-    for variant in page.variants:
-        groups = {s: page.groups[variant, width, s] for s in page.strengths if (variant, width, s) in page.groups}
-        strengths = [s for s, group in groups.items() if group.done and not group.failed]
-        if len(strengths) > 1:
-            found.append(_sign_table(page, measure, variant, width, strengths, printed))
+    for name, number in FIGURES[section.dataset].items():
+        printed = section.numbers.signs(f"{number}b")
+        cells: dict[tuple[str, int], dict[float, Group]] = {}
+        for line in (each for own in LINES for each in section.expanded(section.page.lines[own]) if each.at):
+            width, strength = line.at[-2:]
+            base = section.group(section.partner(line, line.base))
+            own = cells.setdefault((line.names["penalty"], width), {0.0: base} if usable(base) else {})
+            own |= {strength: group} if usable(group := section.group(line)) else {}
+        widths = sorted({width for _, width in cells}, key=lambda width: (abs(width - printed.width), width))
+        for (label, width), groups in cells.items():
+            if width == widths[0] and len(groups) > 1:
+                found.append(_sign_table(section, name, label, dict(sorted(groups.items())), width, printed))
     return found
 
 
 def _sign_table(
-    page: Page, measure: str, variant: Variant, width: int, strengths: list[float], printed: PaperSigns
+    section: Section, name: str, label: str, groups: dict[float, Group], width: int, printed: PaperSigns
 ) -> Table:
-    read = MEASURES[measure][2]
-    values = {
-        strength: [read(row, "paper") for row in page.groups[variant, width, strength].done] for strength in strengths
-    }
+    strengths, own = list(groups), section.metric(name)
+    values = {strength: [own.read(row, "paper", "full") for row in group.done] for strength, group in groups.items()}
     pairs = [(a, b) for place, a in enumerate(strengths) for b in strengths[place + 1 :]]
     tested = {pair: _compare(values[pair[0]], values[pair[1]]) for pair in pairs}
     holm = dict(zip(pairs, stats.holm([p for _, p in tested.values()]), strict=True))
     alone = {pair: p for pair, (_, p) in tested.items()}
     lines = []
     for a in strengths:
-        cells = [Cell(f"lambda {short(a)}")]
+        cells = [Cell(f"lambda {word(a)}")]
         for b in strengths:
             plain, corrected = _sign(a, b, tested, alone), _sign(a, b, tested, holm)
             paper = None if printed.sign(a, b) is None else printed.sign(a, b).strip()
             shown = [{"+": "+", "-": MINUS, "": "0"}.get(sign, EN_DASH) for sign in (plain, corrected, paper)]
             cells.append(Cell(" / ".join(shown) if a != b else ""))
         lines.append(tuple(cells))
-    name = MEASURES[measure][1]
     where = f"latent width {width}" + ("" if width == printed.width else f" (the paper's is {printed.width})")
     notes = (
         f"Each cell: uncorrected / Holm-corrected / the paper's Figure {printed.figure}; 0: no significant difference; "
         f"{EN_DASH}: not printed. A lambda that was not run, or of which a training failed, is left out. "
         f"Ours agrees with the paper in {_agreement(strengths, tested, alone, printed)}.",
     )
-    n = replicates(page.groups[variant, width, strength] for strength in strengths)
     title = (
-        f"{name}, pairwise tests (Figure {printed.figure}), {page.name}, {where}, {n}: {variant.label}, protocol paper"
+        f"{upper_first(own.words)}, pairwise tests (Figure {printed.figure}), {section.name}, {where}, "
+        f"{replicates(groups.values())}: {label}, protocol paper"
     )
-    return Table(title, ("", *(f"lambda {short(s)}" for s in strengths)), tuple(lines), notes)
+    return Table(title, ("", *(f"lambda {word(s)}" for s in strengths)), tuple(lines), notes)
 
 
 def _agreement(strengths: list[float], tested: dict, alone: dict, printed: PaperSigns) -> str:
