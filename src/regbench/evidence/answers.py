@@ -186,9 +186,7 @@ def why_text(judged: Judged) -> str:
         smallest = [case for case in cases if case.word == word and case.smallest is not None]
         if smallest:
             widest = max(smallest, key=lambda case: case.smallest)
-            parts.append(
-                f"a true effect of {amount(widest.smallest, widest.unit)} would have been found in 4 of 5 tries"
-            )
+            parts.append(f"80 % power from {amount(widest.smallest, widest.unit)}")
         silent = [case for case in cases if case.estimate.comparison.standard_error is None and not case.identical]
         floors = {verdicts.floor_note(case.n, case.family) for case in silent if case.estimate.p_page is None}
         parts += sorted(floors - {""})
@@ -217,7 +215,7 @@ def _because(word: str, cases: Sequence[Case]) -> str:
     margin = f", margin {amount(cases[0].margin, cases[0].unit)}" if key == "equal" else ""
     fewest = min(cases, key=lambda case: case.n)
     level = looks.nominal_level(fewest.n, family=fewest.family)
-    return f"{p_text(worst)} (Holm){margin}, level {level:.3f} at the look of n = {looks.look_at(fewest.n)}"
+    return f"{p_text(worst)} (Holm){margin}; level {level:.3f} at n = {looks.look_at(fewest.n)}"
 
 
 def settings_text(rows: Sequence[dict]) -> str:

@@ -65,7 +65,7 @@ def summary(documents: Mapping[str, Document], answers: Mapping[str, Mapping[str
     lines = [_row(["document", "claims", *words]), _row(["---"] * (len(words) + 2))]
     for name, found in answers.items():
         lines.append(
-            _row([f"[{documents[name].short}](#{_anchor(documents[name].title)})", *_counts(found.values(), words)])
+            _row([f"[{documents[name].short}](#{_anchor(documents[name].short)})", *_counts(found.values(), words)])
         )
     lines.append(_row(["all", *_counts(every, words)]))
     testable = [answer for answer in every if answer.testable]
@@ -87,7 +87,7 @@ def _counts(answers: Iterable[Answer], words: Sequence[str]) -> list[str]:
 def document_part(document: Document, answers: Mapping[str, Answer]) -> str:
     """The claims of one paper: those that trainings answered by what was trained, then all others."""
     tables = ", ".join(f"[{page.experiment}](tables/{page.experiment}.md)" for page in document.pages)
-    lines = [f"## {document.title}", "", f"Tables: {tables}.", ""]
+    lines = [f"## {document.short}", "", f"*{document.title}*. Tables: {tables}.", ""]
     groups: dict[tuple, list[Answer]] = {}
     for answer in answers.values():
         groups.setdefault(_group(answer), []).append(answer)
