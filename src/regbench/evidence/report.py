@@ -122,7 +122,7 @@ def _group_part(key: tuple, answers: Sequence[Answer]) -> list[str]:
 def said(answer: Answer) -> str:
     """The claim with its anchor, what is ours about it, and the condition that its verdict depends on."""
     claim = answer.claim
-    text = f'<a id="{claim.id}"></a>{claim.claim}' + " (Implied, not stated.)" * claim.implied
+    text = f'<a id="{claim.id}"></a>{claim.claim}' + " (Implied.)" * claim.implied
     return f"{text} {claim.condition}".strip()
 
 
