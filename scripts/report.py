@@ -20,7 +20,8 @@ from regbench.code_version import code_version
 from regbench.errors import answered
 from regbench.evidence.documents import load_documents
 from regbench.evidence.pages import Built
-from regbench.evidence.report import REPORT, answer_all, write_report
+from regbench.evidence.publish import write_block
+from regbench.evidence.report import REPORT, answer_all, findings, write_report
 from regbench.evidence.settings import TRIAL
 from regbench.experiments import cells_by_experiment, known_budgets, rows_of_cells
 from regbench.files import naming
@@ -75,7 +76,13 @@ def published(store: Store, experiments: Sequence[str]) -> dict[str, list[dict]]
 def report(pages: dict[str, Built], folder: Path) -> list[Path]:
     """Write the report on all claims from the pages that have rows."""
     documents = load_documents()
-    return write_report(documents, answer_all(documents.values(), pages), folder)
+    answers = answer_all(documents.values(), pages)
+    own = ROOT / "README.md"
+    target = own if folder.resolve() == ROOT / "results" else folder / "findings.md"
+    return [
+        *write_report(documents, answers, folder),
+        write_block("findings", findings(documents, answers), own, target),
+    ]
 
 
 def collect(store: Store) -> int:
@@ -116,7 +123,7 @@ def check(store: Store, results: Path) -> int:
             different += differing([(path, standing_file(path.relative_to(folder), results)) for path in rebuilt])
         if (results / REPORT).exists() or results.resolve() == ROOT / "results":
             rebuilt = report(pages, Path(folder))
-            different += differing([(path, results / path.relative_to(folder)) for path in rebuilt])
+            different += differing([(path, standing_file(path.relative_to(folder), results)) for path in rebuilt])
     if different:
         names = ", ".join(dict.fromkeys(different))
         print(f"error: not what the rows say: {names}; run `make tables`", file=sys.stderr)
@@ -135,8 +142,8 @@ def differing(pairs: list[tuple[Path, Path]]) -> list[str]:
 
 
 def standing_file(path: Path, results: Path) -> Path:
-    """Where a rebuilt file stands; the summary of the repository's own results is in its README."""
-    own = path.name == "README.md" and results.resolve() == ROOT / "results"
+    """Where a rebuilt file stands; the findings of the repository's own results are in its README."""
+    own = path.name == "findings.md" and results.resolve() == ROOT / "results"
     return ROOT / "README.md" if own else results / path
 
 

@@ -11,7 +11,7 @@ from regbench.evidence.pages import Built, build, readme_block, write_page
 from regbench.evidence.spec import Page
 from regbench.paths import ROOT
 
-README = ROOT / "README.md"
+README = ROOT / "results" / "README.md"
 BEGIN, END = "<!-- {name}: written by `make tables` -->", "<!-- end of {name} -->"
 
 
@@ -40,8 +40,8 @@ def draw(built: Built, folder: Path) -> list[Path]:
 
 
 def write_readme(name: str, block: str, results: Path) -> Path:
-    """The README with one of its blocks of results; a copy beside the tables where they are not this repository's."""
-    target = README if results.resolve() == README.parent / "results" else results / "tables" / "README.md"
+    """The results' README with one of its blocks; of other results it is made from this repository's."""
+    target = results / README.name
     return write_block(name, block, target if target.exists() else README, target)
 
 

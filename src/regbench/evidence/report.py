@@ -40,6 +40,12 @@ INTRO = """# What the papers claim, and what came out
 Every claim has one verdict, by rules that were fixed before the trainings ([the words](README.md)). Each comparison
 behind it, with its interval and p-values, is a line of [claims.csv](claims.csv).
 """
+#: how a finding of a short list is led in
+FIRST_WORDS = {
+    verdicts.NO_EFFECT: "no effect, or none by construction",
+    verdicts.CONSISTENT: "borne out by its own numbers",
+    verdicts.INCONSISTENT: "not borne out by its own numbers",
+}
 OWN = "From the paper's own numbers and formulas"
 
 
@@ -56,6 +62,20 @@ def write_report(
     parts += [document_part(documents[name], found) for name, found in answers.items()]
     texts = {REPORT: "\n".join(parts), CLAIMS: to_csv(documents, answers)}
     return write_texts(texts, folder)
+
+
+def findings(documents: Mapping[str, Document], answers: Mapping[str, Mapping[str, Answer]]) -> str:
+    """A line a document: what came of its main claims, in their own short words, and how many seeds that rests on."""
+    lines = [_row(["document", "what came of its main claims", "rests on"]), _row(["---"] * 3)]
+    for name, found in answers.items():
+        main = [answer for answer in found.values() if answer.claim.main]
+        said = []
+        for word in verdicts.WORDS:
+            names = [f"[{a.claim.short}](results/{REPORT}#{a.claim.id})" for a in main if a.word == word]
+            said += [f"*{FIRST_WORDS.get(word, word)}*: {'; '.join(names)}"] if names else []
+        runs = sorted({answer.runs for answer in main if answer.cases})
+        lines.append(_row([documents[name].short, ". ".join(said), "; ".join(runs) or "the paper's own numbers"]))
+    return "\n".join(lines)
 
 
 def summary(documents: Mapping[str, Document], answers: Mapping[str, Mapping[str, Answer]]) -> str:
