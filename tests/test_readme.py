@@ -58,4 +58,10 @@ def test_the_recipe_for_a_regularizer_trains(tmp_path):
 
 def test_every_link_of_the_readme_leads_somewhere():
     for target in re.findall(r"\]\(([^)]+)\)", TEXT):
-        assert (ROOT / target).exists(), target
+        path, _, anchor = target.partition("#")
+        assert (ROOT / path).exists(), target
+        assert not anchor or f'<a id="{anchor}"></a>' in (ROOT / path).read_text(), target
+
+
+def test_the_readme_is_short():
+    assert len(TEXT.splitlines()) <= 170
