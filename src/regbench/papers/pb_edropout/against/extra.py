@@ -22,6 +22,8 @@ def table1_against_paper(built: Built, folder: Path) -> list[Path]:
         for section in (each for each in built.sections if each.budget == budget and each.dataset != "digits"):
             shown.setdefault(section.dataset, section)
     sections = [shown[name] for name in built.page.datasets if name in shown]
+    if not sections:
+        return []
     figure = new_figure(3.6 * len(sections) + 1.6, 3.4)
     panels = figure.subplots(1, len(sections), sharey=True, squeeze=False)[0]
     for axes, section in zip(panels, sections, strict=True):
