@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # What may be set: `make reproduce-table1 DATASETS=mnist SEEDS=5`. Values are data: make does not expand them, and the
 # recipes read them from the environment.
-SETTINGS := DATASETS SEEDS REGULARIZERS ONLY BUDGET WORKERS LAUNCH MINUTES NETWORK WEIGHTS ADHOC WRITE PYTHON VENV
+SETTINGS := DATASETS SEEDS REGULARIZERS ONLY BUDGET WORKERS LAUNCH MINUTES HOURS CLAIMS DRY_RUN NETWORK WEIGHTS ADHOC WRITE PYTHON VENV
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(SETTINGS) MAKE%,$(GIVEN))
 ifneq ($(UNKNOWN),)
@@ -98,6 +98,16 @@ reproduce-linearity: $(READY) ## the linearity essay: additivity gap by dropout 
 .PHONY: reproduce-handout
 reproduce-handout: $(READY) ## the handout: none, dropout, batch norm, both; narrow with DATASETS=digits SEEDS=3
 	@$(call reproduce,handout)
+
+.PHONY: plan
+plan: $(READY) ## what each open claim still takes, cheapest first: seeds, trainings, core-hours; CLAIMS=ho-both BUDGET=quick
+	@$(PY) scripts/plan.py $${BUDGET:+--budget="$$BUDGET"} $${CLAIMS:+--claims="$$CLAIMS"}
+
+.PHONY: settle
+settle: $(READY) ## train what decides open claims, in the order of make plan, for HOURS=3; goes on when run again
+	@set -f; if [ -n "$$LAUNCH" ]; then set -- --launch $$LAUNCH; else set -- --workers="$${WORKERS:-$(CORES)}"; fi; \
+	    $(PY) scripts/plan.py --hours="$${HOURS:-3}" "$$@" $${BUDGET:+--budget="$$BUDGET"} \
+	    $${CLAIMS:+--claims="$$CLAIMS"} $${DRY_RUN:+--dry-run}
 
 .PHONY: extractors
 extractors: $(READY) ## train the classifiers behind FID and IS that results/extractors lacks

@@ -53,7 +53,7 @@ def sweeps(experiment: str, narrowed: Sweep) -> list[Sweep]:
     cfg = _composed(experiment)
     narrowed = {key: [_text(value) for value in values] for key, values in narrowed.items()}
     found = [_lists(params) for params in OmegaConf.to_container(cfg.sweeps, resolve=True)]
-    _check_known(found, narrowed)
+    _check_known(experiment, found, narrowed)
     kept = [_narrow(sweep, narrowed) for sweep in found if _has(experiment, sweep, narrowed)]
     return [sweep for sweep in kept if all(sweep.values())]
 
@@ -232,24 +232,28 @@ def _text(value: object) -> str:
         return text
 
 
-def _check_known(found: list[Sweep], narrowed: Sweep) -> None:
+def _check_known(experiment: str, found: list[Sweep], narrowed: Sweep) -> None:
+    """A sweep that does not sweep over a key that others do has one value of it, which may be asked for, too."""
     for key, values in narrowed.items():
         known = list(dict.fromkeys(value for sweep in found for value in sweep.get(key, [])))
+        if known and set(values) - set(known):
+            known += [own for sweep in found if key not in sweep and (own := unswept(experiment, sweep, key))]
         unknown = [value for value in values if value not in known]
         if unknown:
-            allowed = ", ".join(known) or "none: this experiment does not sweep over it"
+            allowed = ", ".join(dict.fromkeys(known)) or "none: this experiment does not sweep over it"
             raise UserError(f"{key}={','.join(unknown)} is not part of this experiment: allowed are {allowed}")
 
 
 def _has(experiment: str, sweep: Sweep, narrowed: Sweep) -> bool:
     """Whether the cells of a sweep have one of the values wanted of the keys that it does not sweep over."""
-    unswept = {key: values for key, values in narrowed.items() if key not in sweep}
-    if not unswept:
-        return True
-    groups = [f"{key}={values[0]}" for key, values in sweep.items() if (CONFIGS / key).is_dir()]
-    cfg = _composed(experiment, *groups)
-    own = {key: OmegaConf.select(cfg, f"{key}.name" if (CONFIGS / key).is_dir() else key) for key in unswept}
-    return all(own[key] is not None and _text(own[key]) in values for key, values in unswept.items())
+    return all(key in sweep or unswept(experiment, sweep, key) in values for key, values in narrowed.items())
+
+
+def unswept(experiment: str, sweep: Sweep, key: str) -> str | None:
+    """The value that the cells of a sweep have of a key that it does not sweep over; None where they have none."""
+    groups = [f"{group}={values[0]}" for group, values in sweep.items() if (CONFIGS / group).is_dir()]
+    own = OmegaConf.select(_composed(experiment, *groups), f"{key}.name" if (CONFIGS / key).is_dir() else key)
+    return None if own is None else _text(own)
 
 
 def _narrow(sweep: Sweep, narrowed: Sweep) -> Sweep:
