@@ -84,7 +84,7 @@ def claims(args: argparse.Namespace) -> list[str]:
     return [name for name in args.claims.split(",") if name]
 
 
-def planner(args: argparse.Namespace, ahead: bool = True) -> Planner:
+def planner(args: argparse.Namespace) -> Planner:
     """A planner over the rows as they are now."""
     named = [each.removeprefix(RESULTS) for each in args.overrides if each.startswith(RESULTS)]
     store = Store(Path(named[-1] if named else ROOT / "results"))
@@ -93,9 +93,7 @@ def planner(args: argparse.Namespace, ahead: bool = True) -> Planner:
     rows = without_trials(store.rows(loose=experiments))
     cells = cells_by_experiment(experiments, known_budgets(rows))
     pages = dict(built(documents, cells, rows))
-    return Planner(
-        documents, pages, frozenset(store.ids()), lambda name, b: experiment_cells(name, (b,)), args.budget, ahead
-    )
+    return Planner(documents, pages, frozenset(store.ids()), lambda name, b: experiment_cells(name, (b,)), args.budget)
 
 
 def built(documents: Iterable[Document], cells: dict[str, list[Cell]], rows: Sequence[dict]) -> Iterable[tuple]:
@@ -133,9 +131,10 @@ def row(cells: Sequence[object]) -> str:
 def settle(args: argparse.Namespace, most: float) -> int:
     """Train claim by claim, each to its next look; a claim whose step trains nothing new is not tried again."""
     end, tried, status = time.time() + 3600 * most, set(), 0
-    before = plan = planner(args, ahead=False).plan(claims(args))
+    before = plan = planner(args).plan(claims(args))
     while time.time() < end:
-        step = next((each for each in plan.claims if not each.why and wanted(each) not in tried), None)
+        steps = (each.step for each in plan.claims if not each.why)
+        step = next((each for each in steps if wanted(each) not in tried), None)
         if step is None:
             break
         tried.add(wanted(step))
@@ -145,7 +144,7 @@ def settle(args: argparse.Namespace, most: float) -> int:
             if left > 0:
                 status = run([*command, *how(args), f"--minutes={left:.3f}"], args.dry_run) or status
         if not args.dry_run:
-            plan = planner(args, ahead=False).plan(claims(args))
+            plan = planner(args).plan(claims(args))
     print(f"{plan.decided} of {plan.testable} claims are decided, {before.decided} were before")
     return status
 

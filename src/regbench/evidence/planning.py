@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from regbench.errors import UserError
@@ -33,10 +33,10 @@ NO_SCATTER = "nothing to learn the scatter from"
 
 @dataclass(frozen=True)
 class Missing:
-    """The trainings of one cell that have no row, with the core-hours of each (None: nothing like it ran)."""
+    """The seeds of one cell's trainings that have no row, by id; the core-hours of each (None: nothing like it ran)."""
 
     cell: Cell
-    ids: tuple[str, ...]
+    ids: Mapping[str, int]
     hours: float | None
 
 
@@ -64,6 +64,16 @@ class Planned:
     look: int | None
     missing: tuple[Missing, ...] = ()
     why: str = ""
+
+    @property
+    def step(self) -> Planned:
+        """The same up to the next look only."""
+        look = next((look for look in looks.LOOKS if look > self.need.n), self.look)
+        parts = [
+            replace(part, ids={each: seed for each, seed in part.ids.items() if seed < look}) for part in self.missing
+        ]
+        parts = [part for part in parts if part.ids]
+        return replace(self, look=look, missing=tuple(parts)) if parts else self
 
     @property
     def trainings(self) -> int:
@@ -123,7 +133,6 @@ class Planner:
     known: frozenset[str]
     cells_of: CellsOf
     budget: str = ""
-    ahead: bool = True  # up to the look that suffices; False: up to the next one
     _rates: dict[tuple, float | None] = field(default_factory=dict)
 
     def plan(self, only: Sequence[str] = ()) -> Plan:
@@ -168,21 +177,14 @@ class Planner:
         hardest = max(needs, key=lambda each: math.inf if each.seeds is None else each.seeds)
         n = min(each.n for each in needs)
         blind = any(each.scatter is None for each in needs)
-        look = self._look(n, hardest.seeds)
+        hardest = replace(hardest, n=n)
+        look = _look(n, hardest.seeds)
         if blind or look is None:
             return Planned(claim, budget, hardest, None, why=NO_SCATTER if blind else _far(n, hardest))
         missing = self._missing(claim, page, judged, budget, look)
-        why = (
-            "" if missing else "no training is missing" + "".join(f": {each}" for each in judged.missing[:1] if judged)
-        )
+        lacking = judged.missing[:1] if judged else ()
+        why = "" if missing else ": ".join(("no training is missing", *lacking))
         return Planned(claim, budget, hardest, look, missing, why)
-
-    def _look(self, n: int, seeds: int | None) -> int | None:
-        """The look that suffices, else the next one; None: there is none."""
-        if seeds is None or seeds > looks.LOOKS[-1]:
-            return None
-        least = max(seeds, n + 1) if self.ahead else n + 1
-        return next((look for look in looks.LOOKS if look >= least), None)
 
     def _need(self, case: Case, claim: Claim, budget: str) -> Need:
         effect = case.margin if case.direction in NO_DIFFERENCE or not case.claimed else abs(case.claimed)
@@ -223,13 +225,14 @@ class Planner:
             }
             if any(self._wanted(claim, page, judged, sources, kinds[key].config, key[1]) for key in kinds):
                 ids = {
-                    member_id({**each.config, "seed": group * (page.seed_groups or 0) + seed})
+                    member_id({**each.config, "seed": group * (page.seed_groups or 0) + seed}): seed
                     for (_, group), each in kinds.items()
                     for seed in range(look)
                 }
-                if ids - self.known:
+                ids = {each: ids[each] for each in sorted(ids.keys() - self.known)}
+                if ids:
                     config = next(iter(kinds.values())).config
-                    found.append(Missing(cell, tuple(sorted(ids - self.known)), self._rate(page, config)))
+                    found.append(Missing(cell, ids, self._rate(page, config)))
         return tuple(found)
 
     def _wanted(
@@ -280,6 +283,11 @@ def _need(effect: float | None, scatter: float | None, n: int, unit: str, family
     else:
         seeds = looks.seeds_needed(effect, scatter, family, power=power)
     return Need(effect, scatter, n, seeds, unit)
+
+
+def _look(n: int, seeds: int | None) -> int | None:
+    """The first look after n that suffices; None: there is none."""
+    return None if seeds is None else next((look for look in looks.LOOKS if look >= max(seeds, n + 1)), None)
 
 
 def _far(n: int, need: Need) -> str:
