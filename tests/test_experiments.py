@@ -3,6 +3,7 @@
 import pytest
 
 from regbench import experiments
+from regbench.errors import UserError
 from regbench.experiments import cells, cells_by_experiment, experiment_cells, sweeps
 
 
@@ -71,3 +72,11 @@ def test_where_nothing_can_be_written_cells_are_composed(tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, "KEPT", tmp_path / "file" / "cells")
     sweep = sweeps("handout", {})[0]
     assert cells("handout", sweep, ["budget=smoke"])
+
+
+def test_the_value_of_a_key_that_only_other_sweeps_sweep_over_may_be_asked_for():
+    wanted = {"dataset": ["cifar10"], "model.widths": ["[32]"], "regularizer": ["none"]}
+    assert len(sweeps("entropy-table1", wanted)) == 3
+    assert sweeps("entropy-table1", wanted | {"seed_offset": ["0"]}) == [wanted]
+    with pytest.raises(UserError, match=r"seed_offset=1 is not part of this experiment: allowed are 100, .*600, 0$"):
+        sweeps("entropy-table1", {"seed_offset": ["1"]})

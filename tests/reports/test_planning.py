@@ -186,3 +186,30 @@ def test_cells_are_merged_only_into_a_product_that_has_no_other(script):
     assert script.merged([*alike, {"a": "2", "b": "1"}]) == [
         {"a": [each["a"]], "b": [each["b"]]} for each in [*alike, {"a": "2", "b": "1"}]
     ]
+
+
+TREND = """
+- id: falls
+  claim: More dampening, smaller loss.
+  quote: smaller loss
+  place: Figure 1
+  cases: {page: dampening, metric: loss, over: [damped], datasets: [mnist, cifar10]}
+"""
+
+
+def test_a_trend_that_is_decided_on_one_data_set_is_trained_on_the_other_alone(tmp_path, rows):
+    """The base of its sweep, too, is left alone there."""
+
+    def swept(dataset, seeds, loss):
+        cells = [("none", 0.0), ("damp", 0.1), ("damp", 0.2), ("damp", 0.3)]
+        return timed(
+            row(name, seed, (0.9,), strength, dataset=dataset, losses=[loss(seed, place)])
+            for seed in range(seeds)
+            for place, (name, strength) in enumerate(cells)
+        )
+
+    falling = swept("mnist", 5, lambda seed, place: 1.0 - 0.1 * place)
+    mixed = swept("cifar10", 5, lambda seed, place: (1.0 - 0.1 * place) if seed % 2 else (0.6, 0.5, 0.3, 0.4)[place])
+    found = planner(tmp_path, [*falling, *mixed[:-8]], claims=TREND).plan().claims[0]
+    assert found.missing and not found.why
+    assert {part.cell.overrides[0] for part in found.missing} == {"dataset=cifar10"}

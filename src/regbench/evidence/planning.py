@@ -173,7 +173,7 @@ class Planner:
             needs += [self._need_of_new(claim, document, page, dataset, budget) for dataset in claim.cases.datasets]
         if not needs:
             size = Need(None, None, min(case.n for case in judged.cases), None, judged.cases[0].unit)
-            return Planned(claim, budget, size, None, why="no comparison has room to show it")
+            return Planned(claim, budget, size, None, why=f"at this budget: {judged.word}, no comparison is open")
         hardest = max(needs, key=lambda each: math.inf if each.seeds is None else each.seeds)
         n = min(each.n for each in needs)
         blind = any(each.scatter is None for each in needs)
@@ -249,7 +249,9 @@ class Planner:
         values = dict(zip(line.sweep, key[1:], strict=False))
         if any(values.get(name, some[0]) not in _plain(some) for name, some in claim.cases.at.items()):
             return False
-        reading = [case for case in (judged.cases if judged else ()) if case.dataset == dataset and _reads(case, key)]
+        reading = [
+            case for case in (judged.cases if judged else ()) if case.dataset == dataset and _reads(case, key, page)
+        ]
         return not reading or any(case.word not in DECIDED and not case.left_out for case in reading)
 
     def _rate(self, page: Page, config: Mapping) -> float | None:
@@ -329,9 +331,12 @@ def _plain(values: Iterable) -> list:
     return [tuple(each) if isinstance(each, list) else each for each in values]
 
 
-def _reads(case: Case, key: tuple) -> bool:
+def _reads(case: Case, key: tuple, page: Page) -> bool:
     """Whether a comparison reads the trainings of this key; a trend or a best of several reads all of its line."""
     lines = [case.key[1], *([case.key[3][0]] if case.key[3] else [])]
+    base = page.lines[case.key[1][0]].base
+    if base and case.key[3] is None:  # a trend starts at its base
+        lines.append((page.lines[base].source,))
     return any(key[: len(line)] == line for line in lines)
 
 
