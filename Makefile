@@ -129,6 +129,10 @@ tables: $(READY) ## tables and figures from the rows, training nothing
 figures: $(READY) ## run the notebooks, which draw every figure from the rows
 	@$(PY) scripts/run_notebooks.py
 
+.PHONY: page
+page: $(READY) ## results/page/index.html, all results in one file for a browser, from the rows
+	@$(PY) scripts/page.py
+
 .PHONY: check
 check: $(READY) ## rebuild the tables from the committed rows and fail on a difference
 	@$(PY) scripts/report.py --check
