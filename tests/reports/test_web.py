@@ -82,6 +82,7 @@ def test_every_claim_stands_with_its_verdict_comparisons_quote_and_command(tmp_p
         assert text.count(f'<tbody id="{each}"') == 1
     assert "Trainings could answer 3 of them; 1 of these are decided." in words
     assert "MNIST: Dampened 0.1 against Plain +1.40 [" in words and f"+0.50 pp = 98.50 {MINUS} 98.00" in words
+    assert "(quick: cnn5, 55,000 images, 1 epochs)" in words  # what it was trained on stands beside what was found
     assert "make reproduce-dampening DATASETS=mnist SEEDS=5 BUDGET=quick" in words
     assert "What would answer it. a clock." in words and "Why this verdict. No measure." in words
     assert 'data-verdict="supported" data-text="better' in text and 'data-verdict="not testable"' in text
@@ -141,6 +142,16 @@ def test_the_papers_numbers_stand_beside_ours_cell_by_cell(tmp_path):
     assert (plain, first.paper, first.n, first.difference) == ("Plain", "98.00", 5, f"{MINUS}0.48")
     assert first.ours.startswith("97.52 ± ") and first.place == paper_cells.WITHIN
     assert (damped, second.paper, second.difference) == ("Dampened 0.1", "98.50", "+0.42")
+
+
+def test_numbers_of_another_extractor_are_shown_and_not_compared(tmp_path, monkeypatch):
+    monkeypatch.setattr(paper_cells, "EXTRACTED", ("%",))
+    *_, pages = made(tmp_path)
+    (table,) = paper_cells.paper_tables(pages["dampening"])
+    found = [pair for _, pairs in table.rows for pair in pairs]
+    assert all(
+        (pair.place, pair.difference) == (paper_cells.UNTOLD, "") and pair.ours and pair.n == 5 for pair in found
+    )
 
 
 def test_a_number_is_within_above_below_or_cannot_be_told():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regbench.evidence.cells import number
 from regbench.evidence.estimates import Estimate
@@ -119,4 +119,4 @@ def _ours(built: Built, section: Section, spec: TableSpec, row: int, place: int)
     for number_, source in candidates:
         estimate = found.get((row, number_, source))
         if estimate is not None:
-            yield estimate, shown_cell(estimate, columns[number_]).text
+            yield estimate, shown_cell(estimate, replace(columns[number_], counted=False)).text
