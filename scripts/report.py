@@ -73,16 +73,20 @@ def published(store: Store, experiments: Sequence[str]) -> dict[str, list[dict]]
     return {experiment: rows_of_cells(of_one, stored) for experiment, of_one in cells.items()}
 
 
-def report(pages: dict[str, Built], folder: Path) -> list[Path]:
-    """Write the report on all claims from the pages that have rows."""
+def report(pages: dict[str, Built], folder: Path, pictures: bool = True) -> list[Path]:
+    """Write the report on all claims, the README's findings and the claims' picture from the pages that have rows."""
     documents = load_documents()
     answers = answer_all(documents.values(), pages)
     own = ROOT / "README.md"
     target = own if folder.resolve() == ROOT / "results" else folder / "findings.md"
-    return [
-        *write_report(documents, answers, folder),
-        write_block("findings", findings(documents, answers), own, target),
-    ]
+    written = write_report(documents, answers, folder)
+    written.append(write_block("findings", findings(documents, answers), own, target))
+    if pictures and any(answer.cases for found in answers.values() for answer in found.values()):
+        from regbench.evidence.claims_figure import draw_claims  # here: matplotlib, which a check does not need
+
+        (folder / "figures").mkdir(exist_ok=True)
+        written.append(draw_claims(documents, answers, folder / "figures" / "claims.png"))
+    return written
 
 
 def collect(store: Store) -> int:
@@ -122,7 +126,7 @@ def check(store: Store, results: Path) -> int:
             pages[experiment], rebuilt = publish(experiment, rows, Path(folder), pictures=False)
             different += differing([(path, standing_file(path.relative_to(folder), results)) for path in rebuilt])
         if (results / REPORT).exists() or results.resolve() == ROOT / "results":
-            rebuilt = report(pages, Path(folder))
+            rebuilt = report(pages, Path(folder), pictures=False)
             different += differing([(path, standing_file(path.relative_to(folder), results)) for path in rebuilt])
     if different:
         names = ", ".join(dict.fromkeys(different))
