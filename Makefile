@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # What may be set: `make reproduce-table1 DATASETS=mnist SEEDS=5`. Values are data: make does not expand them, and the
 # recipes read them from the environment.
-SETTINGS := DATASETS SEEDS REGULARIZERS ONLY BUDGET WORKERS LAUNCH MINUTES HOURS CLAIMS DRY_RUN NETWORK WEIGHTS ADHOC WRITE PYTHON VENV
+SETTINGS := DATASETS SEEDS REGULARIZERS ONLY BUDGET WORKERS LAUNCH MINUTES HOURS CLAIMS DRY_RUN NETWORK WEIGHTS ADHOC WRITE PYTHON VENV REGULARIZER CONFIGS CONTROL METRIC NAME UNTIL MAX_SEEDS SET
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(findstring command line,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(SETTINGS) MAKE%,$(GIVEN))
 ifneq ($(UNKNOWN),)
@@ -108,6 +108,13 @@ settle: $(READY) ## train what decides open claims, in the order of make plan, f
 	@set -f; if [ -n "$$LAUNCH" ]; then set -- --launch $$LAUNCH; else set -- --workers="$${WORKERS:-$(CORES)}"; fi; \
 	    $(PY) scripts/plan.py --hours="$${HOURS:-3}" "$$@" $${BUDGET:+--budget="$$BUDGET"} \
 	    $${CLAIMS:+--claims="$$CLAIMS"} $${DRY_RUN:+--dry-run}
+
+.PHONY: compare
+compare: $(READY) ## does my regularizer help? REGULARIZER=mine DATASETS=digits,mnist SEEDS=5 CONFIGS=my/configs UNTIL=decided MAX_SEEDS=20
+	@set -f; $(PY) scripts/compare.py "$${REGULARIZER:-}" --datasets="$${DATASETS:-digits}" --seeds="$${SEEDS:-5}" \
+	    --budget="$${BUDGET:-quick}" $${CONFIGS:+--configs="$$CONFIGS"} $${CONTROL:+--control="$$CONTROL"} \
+	    $${METRIC:+--metric="$$METRIC"} $${NAME:+--name="$$NAME"} $${UNTIL:+--until="$$UNTIL"} \
+	    $${MAX_SEEDS:+--max-seeds="$$MAX_SEEDS"} $${WORKERS:+--workers="$$WORKERS"} $${SET:+--set="$$SET"}
 
 .PHONY: extractors
 extractors: $(READY) ## train the classifiers behind FID and IS that results/extractors lacks

@@ -188,8 +188,8 @@ def test_publishing_writes_tables_pictures_and_the_readmes_lines(tmp_path):
     rows = [*trainings({0.0: [0.60], 1.0: [0.62]}), failed(large_row(budget="smoke"))]
     names = {path.relative_to(tmp_path).as_posix() for path in publish(EXPERIMENT, rows, tmp_path)[1]}
     files = {f"tables/{EXPERIMENT}.{kind}" for kind in ("md", "csv", "tex")}
-    assert names == {*files, "tables/README.md", "figures/entropy_table2_quick.png"}
-    assert "| VGG | vanilla | [1] | 60.00" in (tmp_path / "tables" / "README.md").read_text()
+    assert names == {*files, "README.md", "figures/entropy_table2_quick.png"}
+    assert "| VGG | vanilla | [1] | 60.00" in (tmp_path / "README.md").read_text()
     assert not [path for path in publish(EXPERIMENT, rows, tmp_path, pictures=False)[1] if path.suffix == ".png"]
 
 

@@ -11,7 +11,7 @@ from regbench.evidence.claims import CHANCES, CHECKS, Claim, call
 from regbench.evidence.documents import Document
 from regbench.evidence.judging import Case, Judged, judge_claims, training_of
 from regbench.evidence.pages import Built
-from regbench.evidence.settings import image_count
+from regbench.evidence.settings import BUDGETS, image_count
 from regbench.evidence.wording import amount, bare, interval_text, runs_text
 
 SHOWN = 3  # comparisons that a short answer names one by one
@@ -47,13 +47,15 @@ class Answer:
         return self.claim.kind in ("cases", "not_run")
 
 
-def answer_document(document: Document, pages: Mapping[str, Built]) -> dict[str, Answer]:
+def answer_document(
+    document: Document, pages: Mapping[str, Built], budgets: Sequence[str] = BUDGETS[:2]
+) -> dict[str, Answer]:
     """The answers to all claims of a paper, by id, in its order.
 
     Args:
-        pages: the pages that have rows, by experiment.
+        pages: the pages that have rows, by experiment. budgets: those that may answer (smoke only tries things).
     """
-    judged = judge_claims(document.claims, pages, document.numbers)
+    judged = judge_claims(document.claims, pages, document.numbers, budgets)
     return {claim.id: _answer(claim, judged.get(claim.id, ()), document) for claim in document.claims}
 
 

@@ -59,12 +59,11 @@ def draw_figures(built: Built, folder: Path) -> list[Path]:
 
 
 def drawable(sections: Sequence[Section], spec: FigureSpec) -> bool:
-    """Whether these sections hold anything of a figure, and of curves more than one line."""
+    """Whether these sections hold anything of a figure."""
     if spec.kind == "images":
         return bool(holding(sections[0], spec))
-    several = len(sections[0].page.lines) > 1 and spec.kind == "epochs"
-    if several and not any(sum(bool(group.done) for group in each.groups.values()) > 1 for each in sections):
-        return False  # a line alone is beside nothing
+    if spec.several and all(sum(bool(group.done) for group in each.groups.values()) < 2 for each in sections):
+        return False
     return spec.kind != "epochs" or any(_own_panels(section, spec) for section in sections)
 
 

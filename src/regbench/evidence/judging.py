@@ -87,7 +87,7 @@ class Judged:
 
 
 def judge_claims(
-    claims: Iterable[Claim], pages: Mapping[str, Built], numbers: PaperNumbers
+    claims: Iterable[Claim], pages: Mapping[str, Built], numbers: PaperNumbers, budgets: Sequence[str] = BUDGETS[:2]
 ) -> dict[str, tuple[Judged, ...]]:
     """By claim id its comparisons at every budget that has some, the best covered first.
 
@@ -96,7 +96,7 @@ def judge_claims(
     found: dict[str, list[Judged]] = {}
     for claim in (each for each in claims if each.cases and each.cases.page in pages):
         built = pages[claim.cases.page]
-        for budget in (each for each in BUDGETS[:2] if each in built.estimates):
+        for budget in (each for each in budgets if each in built.estimates):
             cases, missing = _gather(claim, built, budget, numbers)
             if cases:
                 found.setdefault(claim.id, []).append(Judged(claim, budget, cases, missing))

@@ -120,6 +120,7 @@ def seeds_needed(
 def core_hours(rows: Iterable[Mapping], trainings: int) -> float | None:
     """What so many trainings like these rows cost, from the seconds and threads that were stored; None without any."""
     ran = [row["provenance"] for row in rows if row["status"] == "done" and "served_by" not in row["provenance"]]
+    ran = [each for each in ran if "seconds" in each and "threads" in each]
     if not ran:
         return None
     return trainings * sum(each["seconds"] * each["threads"] for each in ran) / len(ran) / 3600

@@ -216,6 +216,8 @@ class FigureSpec:
     A file is one section's, or with `each` one budget's, with `down` rows of panels a section, filled column by column.
     A panel over epochs without anything of its own is left out.
 
+    One of `several` is drawn where more than one line was run: a line alone is beside nothing.
+
     Of images, `artifact` is what each of the `lines` shows, so many panels `across`; the panels' titles are lines of
     text with their metric's {value}; `first` is an artifact for a first column, a row then an image.
     """
@@ -232,6 +234,7 @@ class FigureSpec:
     artifact: str = ""
     first: str = ""
     outline: float = 0.0
+    several: bool = False
 
 
 @dataclass(frozen=True, eq=False)
