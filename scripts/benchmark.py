@@ -22,11 +22,11 @@ from torchvision.ops import DropBlock2d
 from tqdm import tqdm
 
 from regbench.errors import UserError, answered
-from regbench.files import check_writable, naming
 from regbench.models import CNN5
 from regbench.paths import ROOT
 from regbench.regularizers import PBEDropout2d, RandomPatch2d
 from regbench.regularizers.pb_edropout import gibbs_probabilities, keep_count, patch_energy, temperature_at
+from regbench.rows.files import check_writable, naming
 from regbench.training.provenance import device_name
 
 TABLE = ROOT / "results" / "tables" / "benchmark.md"

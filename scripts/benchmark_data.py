@@ -22,8 +22,8 @@ import torch
 from regbench.data import load_splits
 from regbench.data.sources import load_prepared
 from regbench.errors import UserError, answered
-from regbench.files import check_writable, naming
 from regbench.paths import ROOT
+from regbench.rows.files import check_writable, naming
 from regbench.training.augmentation import Augmentation, move
 from regbench.training.batch import data_order
 from regbench.training.provenance import device_name

@@ -27,10 +27,10 @@ from torch.func import functional_call, stack_module_state, vmap
 from tqdm import tqdm
 
 from regbench.errors import UserError, answered
-from regbench.files import check_writable, naming
-from regbench.memory import keep_freed_memory
 from regbench.models import CNNBlocks
 from regbench.paths import ROOT
+from regbench.rows.files import check_writable, naming
+from regbench.training.memory import keep_freed_memory
 from regbench.training.provenance import device_name
 
 TABLE = ROOT / "results" / "tables" / "benchmark-members.md"

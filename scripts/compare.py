@@ -14,7 +14,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from regbench.comparison import EXPERIMENT, Method, checked_folder, find_methods, verdict_text, write_paper
 from regbench.errors import UserError, answered
 from regbench.evidence import looks
 from regbench.evidence.answers import answer_document, value_text
@@ -23,10 +22,11 @@ from regbench.evidence.metrics import METRICS
 from regbench.evidence.publish import publish_page
 from regbench.evidence.settings import BUDGETS
 from regbench.evidence.web import write_web
-from regbench.experiments import load_config
-from regbench.jobs import members
 from regbench.paths import ROOT
-from regbench.reports.store import Store
+from regbench.plan.comparison import EXPERIMENT, Method, checked_folder, find_methods, verdict_text, write_paper
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import members
+from regbench.rows.store import Store
 
 DATASETS = {"digits": "digits", "mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 

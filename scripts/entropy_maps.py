@@ -28,9 +28,9 @@ from regbench.build import make
 from regbench.errors import UserError, answered, reason
 from regbench.evidence.map_boxes import draw_entropy_maps
 from regbench.evidence.tables import Cell, Table, to_markdown
-from regbench.files import naming
 from regbench.measures import entropy_map, filter_positions, highest_layers, summarise
 from regbench.paths import ROOT
+from regbench.rows.files import naming
 
 NETWORKS = ("vgg16", "resnet50")  # of which torchvision has weights
 TRAINED_HERE = (*NETWORKS, "unet")

@@ -13,13 +13,13 @@ from pathlib import Path
 from regbench.errors import UserError, answered
 from regbench.evidence.documents import load_all_pages, load_documents
 from regbench.evidence.pages import Built, build
+from regbench.evidence.published import publishable
 from regbench.evidence.report import answer_all
 from regbench.evidence.web import write_web
-from regbench.experiments import cells_by_experiment, known_budgets, rows_of_cells
-from regbench.files import naming
 from regbench.paths import ROOT
-from regbench.reports.publish import publishable
-from regbench.reports.store import Store
+from regbench.plan.experiments import cells_by_experiment, known_budgets, rows_of_cells
+from regbench.rows.files import naming
+from regbench.rows.store import Store
 
 
 def main() -> int:

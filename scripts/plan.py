@@ -24,9 +24,9 @@ from regbench.evidence.documents import Document, load_documents
 from regbench.evidence.pages import build
 from regbench.evidence.planning import Plan, Planned, Planner
 from regbench.evidence.settings import BUDGETS, without_trials
-from regbench.experiments import Cell, cells_by_experiment, experiment_cells, known_budgets, rows_of_cells, unswept
 from regbench.paths import ROOT
-from regbench.reports.store import Store
+from regbench.plan.experiments import Cell, cells_by_experiment, experiment_cells, known_budgets, rows_of_cells, unswept
+from regbench.rows.store import Store
 
 REPRODUCE = Path(__file__).with_name("reproduce.py")
 RESULTS = "paths.results="

@@ -16,18 +16,18 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from regbench.code_version import code_version
 from regbench.errors import answered
 from regbench.evidence.documents import load_documents
 from regbench.evidence.pages import Built
 from regbench.evidence.publish import write_block
+from regbench.evidence.published import by_hand_too, experiments, publish, publishable
 from regbench.evidence.report import REPORT, answer_all, findings, write_report
 from regbench.evidence.settings import TRIAL
-from regbench.experiments import cells_by_experiment, known_budgets, rows_of_cells
-from regbench.files import naming
 from regbench.paths import ROOT
-from regbench.reports.publish import by_hand_too, experiments, publish, publishable
-from regbench.reports.store import Store
+from regbench.plan.code_version import code_version
+from regbench.plan.experiments import cells_by_experiment, known_budgets, rows_of_cells
+from regbench.rows.files import naming
+from regbench.rows.store import Store
 
 
 def main() -> int:

@@ -23,16 +23,16 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from tqdm import tqdm
 
-from regbench import slurm
-from regbench.costs import Costs, words
-from regbench.deadline import VARIABLE as DEADLINE
+from regbench.cluster import slurm
 from regbench.errors import UserError, answered
 from regbench.evidence.settings import TRIAL
-from regbench.experiments import Cell, Sweep, cells, load_config, sweeps
-from regbench.files import check_writable
-from regbench.jobs import Member
 from regbench.paths import CONFIGS, ROOT
-from regbench.reports.store import Store
+from regbench.plan.costs import Costs, words
+from regbench.plan.deadline import VARIABLE as DEADLINE
+from regbench.plan.experiments import Cell, Sweep, cells, load_config, sweeps
+from regbench.plan.jobs import Member
+from regbench.rows.files import check_writable
+from regbench.rows.store import Store
 
 POLL_SECONDS = 2.0
 SAY_SECONDS = 60.0

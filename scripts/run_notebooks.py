@@ -15,8 +15,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from regbench.errors import FAILED, UserError, answered
-from regbench.files import check_writable
 from regbench.paths import ROOT
+from regbench.rows.files import check_writable
 
 FOLDER = ROOT / "notebooks"
 CELL_SECONDS = 300

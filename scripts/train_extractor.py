@@ -15,14 +15,14 @@ from tqdm import tqdm
 
 from regbench.build import build, make_schedule
 from regbench.errors import answered
-from regbench.experiments import load_config
-from regbench.files import check_writable
-from regbench.jobs import members
 from regbench.measures.extractor import FOLDER
-from regbench.memory import keep_freed_memory
-from regbench.rows import save_weights
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import members
+from regbench.rows.files import check_writable
 from regbench.train import choose_device, load_data
 from regbench.training import Checkpoint, Training, fit
+from regbench.training.kept import save_weights
+from regbench.training.memory import keep_freed_memory
 from regbench.training.provenance import provenance
 
 MODEL = "cnn5"

@@ -6,12 +6,12 @@ import pytest
 from omegaconf import OmegaConf
 
 from regbench.errors import WRONG_INPUT, failure_of
-from regbench.experiments import load_config
-from regbench.jobs import member_id, members
-from regbench.kinds import normalised
-from regbench.overrides import _all_keys, check_overrides
 from regbench.paths import ROOT
-from regbench.reports.store import Store
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import member_id, members
+from regbench.plan.kinds import normalised
+from regbench.plan.overrides import _all_keys, check_overrides
+from regbench.rows.store import Store
 from regbench.train import train
 from tests.commands import script, train_command
 
@@ -72,7 +72,7 @@ def base(request, bases, tmp_path, monkeypatch):
     def begins(*arguments):
         raise Trained
 
-    monkeypatch.setattr("regbench.run.Run.train", begins)
+    monkeypatch.setattr("regbench.training.run.Run.train", begins)
     monkeypatch.setattr("regbench.train.provenance", lambda *asked: {})
     name = request.param
     if name not in bases:

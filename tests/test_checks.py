@@ -27,7 +27,7 @@ def enlarged(*_):
 
 def refused(folder, monkeypatch, *overrides):
     """What a training with these settings is refused with; it is not begun."""
-    monkeypatch.setattr("regbench.run.Run.train", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("regbench.training.run.Run.train", lambda *args: pytest.fail("trained"))
     with pytest.raises(UserError) as error:
         train(config(folder, *overrides))
     assert "\n" not in str(error.value)
@@ -77,7 +77,7 @@ def test_one_image_alone_is_trained_where_it_can_be(tmp_path, monkeypatch, words
     """Two images have a variance, and a network without batch norm needs none."""
     trained = []
     monkeypatch.setattr("regbench.train.load_prepared", enlarged)
-    monkeypatch.setattr("regbench.run.Run.train", lambda run, job: trained.extend(job))
+    monkeypatch.setattr("regbench.training.run.Run.train", lambda run, job: trained.extend(job))
     train(config(tmp_path, *words))
     assert len(trained) == 1
 
@@ -102,7 +102,7 @@ def test_a_dataset_without_labels_is_none_of_classification(tmp_path, monkeypatc
 
 def test_a_combination_adapts_where_a_part_does(tmp_path, monkeypatch):
     trained = []
-    monkeypatch.setattr("regbench.run.Run.train", lambda run, job: trained.extend(job))
+    monkeypatch.setattr("regbench.training.run.Run.train", lambda run, job: trained.extend(job))
     train(config(tmp_path, "regularizer=dropout_batchnorm", "+task.accumulate=2"))
     assert len(trained) == 1
     adaptive, plain = AdaptiveDropoutLayers(), Regularizer()

@@ -6,11 +6,11 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from regbench.costs import Costs, words
-from regbench.experiments import load_config
-from regbench.jobs import members
 from regbench.paths import ROOT
-from regbench.reports.store import Store
+from regbench.plan.costs import Costs, words
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import members
+from regbench.rows.store import Store
 
 spec = importlib.util.spec_from_file_location("reproduce", ROOT / "scripts" / "reproduce.py")
 reproduce = importlib.util.module_from_spec(spec)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from regbench import experiments
 from regbench.errors import UserError
-from regbench.experiments import cells, cells_by_experiment, experiment_cells, sweeps
+from regbench.plan import experiments
+from regbench.plan.experiments import cells, cells_by_experiment, experiment_cells, sweeps
 
 
 @pytest.fixture

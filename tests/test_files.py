@@ -12,9 +12,9 @@ from regbench import errors
 from regbench.data.pictures import array_on_disk
 from regbench.data.prepared import Prepared, write_prepared
 from regbench.errors import UserError, answered
-from regbench.files import LogFile, check_writable, naming
-from regbench.locks import replacing
-from regbench.reports.store import Store
+from regbench.rows.files import LogFile, check_writable, naming
+from regbench.rows.locks import replacing
+from regbench.rows.store import Store
 from tests.commands import script, train_command
 
 

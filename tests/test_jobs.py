@@ -10,10 +10,10 @@ from omegaconf import OmegaConf
 
 from regbench.errors import UserError
 from regbench.evidence.documents import load_all_pages
-from regbench.experiments import cells, load_config, rows_of_cells, sweeps
-from regbench.jobs import members
 from regbench.paths import CONFIGS
-from regbench.stopping import WATCHED
+from regbench.plan.experiments import cells, load_config, rows_of_cells, sweeps
+from regbench.plan.jobs import members
+from regbench.rows.stopping import WATCHED
 
 
 def ids(*overrides):
@@ -216,7 +216,7 @@ def made_up(tmp_path, monkeypatch):
     """An experiment whose sweeps nobody else changes."""
     shutil.copytree(CONFIGS, tmp_path / "configs")
     (tmp_path / "configs" / "experiment" / "made-up.yaml").write_text(MADE_UP)
-    monkeypatch.setattr("regbench.experiments.CONFIGS", tmp_path / "configs")
+    monkeypatch.setattr("regbench.plan.experiments.CONFIGS", tmp_path / "configs")
     return "made-up"
 
 

@@ -10,14 +10,14 @@ import time
 
 import pytest
 
-from regbench import locks
 from regbench.errors import UserError
-from regbench.locks import lock, remove_stale, replacing
+from regbench.rows import locks
+from regbench.rows.locks import lock, remove_stale, replacing
 
 HOLDS = """
 import sys, time
 from pathlib import Path
-from regbench.locks import lock, replacing
+from regbench.rows.locks import lock, replacing
 with lock(Path(sys.argv[1])) as mine, replacing(Path(sys.argv[2])) as file:
     file.write(b"half")
     file.flush()
@@ -27,7 +27,7 @@ with lock(Path(sys.argv[1])) as mine, replacing(Path(sys.argv[2])) as file:
 COUNTS = """
 import sys
 from pathlib import Path
-from regbench.locks import lock
+from regbench.rows.locks import lock
 number = Path(sys.argv[1])
 for _ in range(100):
     with lock(number.with_suffix(".lock"), wait=True):

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from regbench.experiments import load_config
-from regbench.jobs import member_id, members, unregularized
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import member_id, members, unregularized
 from regbench.regularizers import ConstantPenalty, Entropy
 from regbench.regularizers.entropy import OVERFLOW, dense_entropy_change, highest_entropy_change
-from regbench.reports.store import Store
-from regbench.sharing import served_provenance
+from regbench.rows.store import Store
 from regbench.train import train
+from regbench.training.sharing import served_provenance
 from tests.test_train import config, metrics
 
 AUTOENCODER = (
@@ -93,7 +93,7 @@ def test_a_served_member_trains_nothing_and_is_never_served_again(tmp_path, monk
     monkeypatch.setattr("regbench.training.loop.train_epoch", lambda *args: pytest.fail("trained"))
     train(config(tmp_path, *ENTROPY))
     assert [row["status"] for row in rows(tmp_path)] == ["done", "done"]
-    monkeypatch.setattr("regbench.run.Run.serve", lambda *args: pytest.fail("served again"))
+    monkeypatch.setattr("regbench.training.run.Run.serve", lambda *args: pytest.fail("served again"))
     train(config(tmp_path, *ENTROPY))
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regbench.errors import UserError
-from regbench.stopping import EarlyStopping, Plateau, watched, watched_loss
+from regbench.rows.stopping import EarlyStopping, Plateau, watched, watched_loss
 
 
 def records(losses, penalty=0.0, test=None):

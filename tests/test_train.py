@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 import torch
 
-import regbench.run
 import regbench.training.loop as loop
-from regbench import code_version as code
+import regbench.training.run
 from regbench.errors import MembersFailed, UserError
-from regbench.experiments import load_config
-from regbench.jobs import members
-from regbench.locks import lock
 from regbench.paths import ROOT
-from regbench.reports.store import Store
+from regbench.plan import code_version as code
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import members
+from regbench.rows.locks import lock
+from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training import Failed, provenance
 from tests.commands import train_command
@@ -81,7 +81,7 @@ def test_a_job_writes_a_row_a_member_and_never_trains_it_again(tmp_path, monkeyp
     assert row["provenance"]["device"] == "cpu" and row["provenance"]["seconds"] > 0
     assert not list((tmp_path / "outputs" / "checkpoints").glob("*.pt"))
 
-    monkeypatch.setattr("regbench.run.Run.alone", lambda *args: pytest.fail("trained again"))
+    monkeypatch.setattr("regbench.training.run.Run.alone", lambda *args: pytest.fail("trained again"))
     train(cfg)
     with pytest.raises(BaseException, match="trained again"):
         train(config(tmp_path, "regularizer=pb_edropout", "seeds=[0,1,2]"))
@@ -185,13 +185,13 @@ def test_retrying_trains_failed_members_only(tmp_path, monkeypatch):
     failed = store.rows()[0]
     store.write({**failed, "status": "failed", "reason": "made up"})
     trained = []
-    real = regbench.run.Run.alone
+    real = regbench.training.run.Run.alone
 
     def counted(self, member):
         trained.append(member.id)
         return real(self, member)
 
-    monkeypatch.setattr("regbench.run.Run.alone", counted)
+    monkeypatch.setattr("regbench.training.run.Run.alone", counted)
     with pytest.raises(MembersFailed, match=r"1 of 2 members failed: seed [01]: made up"):
         train(cfg)
     assert trained == []
@@ -207,7 +207,7 @@ def test_of_two_retries_the_second_trains_what_the_first_left_failed(tmp_path, m
     store = Store(tmp_path / "results")
     store.write({**store.rows()[0], "status": "failed", "reason": "made up"})
     cfg = config(tmp_path, "budget.epochs=1", "retry_failed=true")
-    real_job, real_fit, fitted = regbench.run.Run.train, regbench.run.fit, []
+    real_job, real_fit, fitted = regbench.training.run.Run.train, regbench.training.run.fit, []
 
     def fit(training, *others):
         fitted.append(training.seed)
@@ -216,14 +216,14 @@ def test_of_two_retries_the_second_trains_what_the_first_left_failed(tmp_path, m
         return real_fit(training, *others)
 
     def overtaken(self, job):
-        monkeypatch.setattr("regbench.run.Run.train", real_job)
+        monkeypatch.setattr("regbench.training.run.Run.train", real_job)
         with contextlib.suppress(MembersFailed):
             train(cfg)
         assert store.rows()[0]["status"] == outcome and len(fitted) == 1
         real_job(self, job)
 
-    monkeypatch.setattr("regbench.run.fit", fit)
-    monkeypatch.setattr("regbench.run.Run.train", overtaken)
+    monkeypatch.setattr("regbench.training.run.fit", fit)
+    monkeypatch.setattr("regbench.training.run.Run.train", overtaken)
     train(cfg)
     assert len(fitted) == trainings and [row["status"] for row in store.rows()] == ["done"]
 
@@ -375,7 +375,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
 
 def test_a_results_folder_that_cannot_be_written_is_said_before_training(tmp_path, monkeypatch):
     (tmp_path / "results").write_text("a file where the folder should be")
-    monkeypatch.setattr("regbench.run.Run.alone", lambda *args: pytest.fail("trained for nothing"))
+    monkeypatch.setattr("regbench.training.run.Run.alone", lambda *args: pytest.fail("trained for nothing"))
     with pytest.raises(UserError, match=r"paths\.results=.* cannot be written"):
         train(config(tmp_path))
 
@@ -441,7 +441,7 @@ def test_a_full_disk_at_the_checkpoint_is_one_line(tmp_path, monkeypatch):
     ],
 )
 def test_wrong_input_is_one_line_before_training_and_leaves_no_row(tmp_path, monkeypatch, overrides, words):
-    monkeypatch.setattr("regbench.run.Run.alone", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("regbench.training.run.Run.alone", lambda *args: pytest.fail("trained"))
     with pytest.raises(UserError) as error:
         train(config(tmp_path, *overrides))
     assert words in str(error.value) and "\n" not in str(error.value)

@@ -21,10 +21,10 @@ from omegaconf import OmegaConf
 from submitit.core.utils import FailedJobError, pickle_load
 
 from hydra_plugins.regbench_sweeper import jobs_failed, returned_failure, short_names
-from regbench import slurm
+from regbench.cluster import slurm
 from regbench.errors import FAILED, Failure, UserError
-from regbench.jobs import Member, members
-from regbench.reports.store import Store
+from regbench.plan.jobs import Member, members
+from regbench.rows.store import Store
 
 log = logging.getLogger("regbench")
 

@@ -10,7 +10,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.utils import JobReturn, JobStatus
 
 from regbench.errors import WRONG_INPUT, Failure, JobsFailed, failure_of
-from regbench.files import naming
+from regbench.rows.files import naming
 
 Overrides = Sequence[str]
 

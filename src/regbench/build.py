@@ -11,10 +11,10 @@ from hydra.utils import instantiate
 
 from regbench.data import Splits
 from regbench.errors import UserError
-from regbench.jobs import Member
 from regbench.models import GAN
+from regbench.plan.jobs import Member
 from regbench.regularizers import Regularizer
-from regbench.stopping import EarlyStopping, Plateau
+from regbench.rows.stopping import EarlyStopping, Plateau
 from regbench.training import AdversarialTraining, Checkpoint, Schedule, Task, Training
 from regbench.training.adversarial import NETS, Optimizers
 from regbench.training.augmentation import Augmentation

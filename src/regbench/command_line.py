@@ -13,8 +13,8 @@ import hydra
 from omegaconf import DictConfig
 
 from regbench.errors import INTERRUPTED, Failure, failure_of, say
-from regbench.overrides import check_overrides
 from regbench.paths import CONFIGS
+from regbench.plan.overrides import check_overrides
 
 HELP = """\
 Train dataset x model x regularizer: a row for each seed and strength, in results/runs/<experiment_name>/.

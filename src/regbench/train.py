@@ -19,20 +19,20 @@ import torch
 from omegaconf import DictConfig
 
 from regbench.build import build, make_schedule
-from regbench.checks import check_parts, check_schedule
 from regbench.data import Splits, load_splits
 from regbench.data.prepared import Prepared
 from regbench.data.sources import load_prepared
-from regbench.deadline import OutOfTime
 from regbench.errors import MembersFailed, UserError
-from regbench.jobs import Member, members
-from regbench.memory import keep_freed_memory
-from regbench.outcome import other_code, outcome
-from regbench.reports.store import Store
-from regbench.run import Run
-from regbench.stacks import stack_limit
+from regbench.plan.deadline import OutOfTime
+from regbench.plan.jobs import Member, members
+from regbench.rows.store import Store
+from regbench.training.checks import check_parts, check_schedule
+from regbench.training.memory import keep_freed_memory
+from regbench.training.outcome import other_code, outcome
 from regbench.training.provenance import provenance
 from regbench.training.ranks import check_shares, join, ranks
+from regbench.training.run import Run
+from regbench.training.stacks import stack_limit
 from regbench.training.tracking import Tracker
 
 log = logging.getLogger("regbench")

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from regbench import slurm
+from regbench.cluster import slurm
 from regbench.errors import UserError
-from regbench.experiments import load_config
-from regbench.jobs import members
 from regbench.paths import ROOT
-from regbench.reports.store import Store
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import members
+from regbench.rows.store import Store
 from regbench.train import train
 
 DAEMONS = ("munged", "slurmctld", "slurmd", "sbatch")

@@ -11,9 +11,9 @@ from torch import nn
 
 from regbench.errors import UserError
 from regbench.evidence.map_boxes import draw_entropy_maps
-from regbench.experiments import load_config
 from regbench.measures import entropy_map, filter_positions, highest_layers, summarise
 from regbench.paths import ROOT
+from regbench.plan.experiments import load_config
 
 #: ImageNet's VGG16 filters conv1_1 to conv3_3, (O, I, 3, 3) by layer name; not part of this repository
 VGG16 = Path(os.environ.get("REGBENCH_VGG16", ROOT / "data" / "vgg16_imagenet_conv1_1_to_conv3_3.npz"))

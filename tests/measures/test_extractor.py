@@ -18,7 +18,7 @@ from regbench.errors import UserError
 from regbench.measures.extractor import FOLDER, Classifier, Extractor, Inception, load_extractor
 from regbench.models import CNN5, DCGAN
 from regbench.paths import ROOT
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training import generate
 from regbench.training.generate import SHOWN, Generate
@@ -274,7 +274,7 @@ GENERATE = ["task=generate", "model=dcgan", "model.widths=[4]"]
     ],
 )
 def test_wrong_settings_of_the_task_are_one_line_and_leave_no_row(tmp_path, monkeypatch, override, words):
-    monkeypatch.setattr("regbench.run.Run.train", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("regbench.training.run.Run.train", lambda *args: pytest.fail("trained"))
     with pytest.raises(UserError) as error:
         train(config(tmp_path, *GENERATE, override))
     assert words in str(error.value) and "\n" not in str(error.value)
@@ -286,7 +286,7 @@ def test_inception_without_a_download_is_one_line_that_names_the_others(tmp_path
         raise URLError("no network")
 
     monkeypatch.setattr("torchmetrics.image.fid.NoTrainInceptionV3", offline)
-    monkeypatch.setattr("regbench.run.Run.train", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("regbench.training.run.Run.train", lambda *args: pytest.fail("trained"))
     load_extractor.cache_clear()
     with pytest.raises(UserError, match=r"task\.extractor=inception: its weights cannot be downloaded") as error:
         train(config(tmp_path, *GENERATE, "task.extractor=inception"))

@@ -10,11 +10,11 @@ from regbench.build import build, make_schedule
 from regbench.data import Batches, Splits, load_splits
 from regbench.data.sources import digits
 from regbench.errors import MembersFailed, UserError
-from regbench.jobs import members
 from regbench.measures import additivity_gap
 from regbench.models import CNN5
+from regbench.plan.jobs import members
 from regbench.regularizers import Dropout, SiteLayers
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training.linearity import ClassifyLinearity, is_dropout, subnetworks, weight_measures
 from regbench.training.loop import fit

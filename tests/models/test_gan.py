@@ -11,13 +11,13 @@ from regbench.build import build, make
 from regbench.data import load_splits
 from regbench.data.sources import digits
 from regbench.errors import UserError
-from regbench.experiments import load_config
-from regbench.jobs import members
 from regbench.models import DCGAN, SNGAN, WGANGP
 from regbench.models.gan import gradient_norms
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import members
 from regbench.regularizers import Dropout, SiteLayers
 from regbench.regularizers.sites import site_shapes
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 from regbench.train import train
 from tests.test_train import config
 
@@ -354,7 +354,7 @@ def test_settings_that_a_config_gets_wrong_are_one_line(kind, settings, words):
     ],
 )
 def test_what_does_not_fit_is_one_line_before_training_and_leaves_no_row(tmp_path, monkeypatch, overrides, words):
-    monkeypatch.setattr("regbench.run.Run.train", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("regbench.training.run.Run.train", lambda *args: pytest.fail("trained"))
     with pytest.raises(UserError) as error:
         train(config(tmp_path, "task=generate", *overrides))
     assert words in str(error.value) and "\n" not in str(error.value)

@@ -10,7 +10,7 @@ from regbench.models import VGG16, ResNet50
 from regbench.regularizers import Dropout, Entropy
 from regbench.regularizers.placement import choose_layers
 from regbench.regularizers.sites import SiteLayers, site_shapes
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 from regbench.train import train
 from tests.test_train import config
 
@@ -276,7 +276,7 @@ def test_wrong_settings_are_refused(kind, shape, settings, words):
     ],
 )
 def test_what_does_not_fit_is_one_line_and_leaves_no_row(tmp_path, monkeypatch, overrides, words):
-    monkeypatch.setattr("regbench.run.Run.train", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("regbench.training.run.Run.train", lambda *args: pytest.fail("trained"))
     with pytest.raises(UserError) as error:
         train(config(tmp_path, *overrides))
     assert words in str(error.value) and "\n" not in str(error.value)

@@ -13,9 +13,9 @@ from regbench.build import build
 from regbench.data import load_splits
 from regbench.data.sources import digits
 from regbench.errors import UserError
-from regbench.experiments import load_config
-from regbench.jobs import members
 from regbench.models import DCGAN
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import members
 from regbench.regularizers import AdaptiveDropout, AdaptiveDropoutLayers
 from regbench.regularizers.adaptive_dropout import (
     ESTIMATORS,
@@ -25,7 +25,7 @@ from regbench.regularizers.adaptive_dropout import (
     rate_gradients,
     updated_rate,
 )
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 from regbench.train import train
 from tests.test_train import config
 
@@ -387,7 +387,7 @@ def test_wrong_rules_and_places_are_refused(arguments, words):
     ],
 )
 def test_wrong_settings_in_a_config_are_one_line_and_leave_no_row(tmp_path, monkeypatch, override, words):
-    monkeypatch.setattr("regbench.run.Run.train", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("regbench.training.run.Run.train", lambda *args: pytest.fail("trained"))
     with pytest.raises(UserError) as error:
         train(config(tmp_path, "regularizer=adaptive_dropout", override))
     assert words in str(error.value) and "\n" not in str(error.value)

@@ -10,9 +10,9 @@ from regbench.build import build, make_schedule
 from regbench.data import load_splits
 from regbench.data.sources import digits
 from regbench.errors import UserError
-from regbench.experiments import load_config
-from regbench.jobs import members
 from regbench.models import CNN5, DCGAN, SNGAN, WGANGP, Autoencoder, CNNBlocks
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import members
 from regbench.regularizers import (
     BatchNorm,
     Combined,
@@ -23,7 +23,7 @@ from regbench.regularizers import (
     Regularizer,
     SiteLayers,
 )
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training.stacked import why_not
 from tests.test_train import config

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from regbench.evidence.documents import OWN
-from regbench.jobs import BASELINE
+from regbench.plan.jobs import BASELINE
 from tests.reports.rows import failed, row_of
 
 GOLDEN = Path(__file__).parent / "golden"

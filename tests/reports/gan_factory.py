@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 
-from regbench.jobs import BASELINE
+from regbench.plan.jobs import BASELINE
 from tests.reports.rows import failed, row_of
 
 EXTRACTOR = {"name": "mnist-cnn5", "accuracy": 0.9871, "sha256": "5ba1e0de" * 8, "features": 128}

@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from regbench.jobs import BASELINE
+from regbench.plan.jobs import BASELINE
 from tests.reports.rows import failed, row_of
 
 NAMES = ("none", "dropout", "batchnorm", "dropout_batchnorm")

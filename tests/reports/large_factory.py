@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from regbench.evidence.documents import OWN
-from regbench.jobs import unregularized
+from regbench.plan.jobs import unregularized
 from tests.reports.rows import failed, row_of
 
 GOLDEN = Path(__file__).parent / "golden"

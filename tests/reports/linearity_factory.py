@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from regbench.jobs import BASELINE
+from regbench.plan.jobs import BASELINE
 from tests.reports.rows import failed, row_of
 
 RATES, L1S, L2S = (0.1, 0.3, 0.5), (1e-6, 1e-5, 1e-4), (1e-5, 1e-4, 1e-3)

@@ -1,6 +1,6 @@
 """What the made-up rows of all experiments share."""
 
-from regbench.jobs import member_id
+from regbench.plan.jobs import member_id
 
 
 def row_of(experiment, config, epochs, artifacts=None, **provenance):

@@ -12,8 +12,8 @@ from regbench.errors import UserError
 from regbench.evidence import figures, stats
 from regbench.evidence.figures import draw_figures, layer_values
 from regbench.evidence.metrics import METRICS
+from regbench.evidence.published import publish
 from regbench.evidence.tables import EN_DASH, MINUS
-from regbench.reports.publish import publish
 
 from .gan_factory import EXTRACTOR, LINES, gan_row, rows_of
 from .golden_tables import built, frozen_rows, page_of, tables, written

@@ -5,16 +5,16 @@ import re
 
 import pytest
 
-from regbench import experiments
 from regbench.errors import UserError
 from regbench.evidence import figures
 from regbench.evidence.documents import load_all_pages
 from regbench.evidence.notes import NOTES, Shown, paper_count
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.pages import build, build_table, readme_block
+from regbench.evidence.published import publish
 from regbench.evidence.tables import EN_DASH, MINUS
 from regbench.papers.entropy_guidance.imagenette.extra import pooled_deviation
-from regbench.reports.publish import publish
+from regbench.plan import experiments
 
 from .golden_tables import built, tables
 from .large_factory import large_row

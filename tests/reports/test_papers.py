@@ -4,8 +4,8 @@ import pytest
 
 from regbench.evidence.documents import load_all_pages
 from regbench.evidence.sections import find_sections
-from regbench.experiments import cells, sweeps
-from regbench.jobs import member_id
+from regbench.plan.experiments import cells, sweeps
+from regbench.plan.jobs import member_id
 
 from .rows import row_of
 

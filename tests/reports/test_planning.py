@@ -11,9 +11,9 @@ from regbench.evidence import looks
 from regbench.evidence.documents import load_documents
 from regbench.evidence.pages import build
 from regbench.evidence.planning import Planner
-from regbench.experiments import Cell
-from regbench.jobs import Member, member_id
 from regbench.paths import ROOT
+from regbench.plan.experiments import Cell
+from regbench.plan.jobs import Member, member_id
 
 from .made_up import folder, row, rows_of
 

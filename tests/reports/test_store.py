@@ -10,8 +10,8 @@ import time
 import pytest
 
 from regbench.errors import UserError
-from regbench.locks import lock
-from regbench.reports.store import Store, checksum
+from regbench.rows.locks import lock
+from regbench.rows.store import Store, checksum
 
 
 def row(row_id="a1", experiment="table1", **more):
@@ -174,7 +174,7 @@ def test_the_checksum_does_not_depend_on_the_order_of_keys():
 PACKS = """
 import sys
 from pathlib import Path
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 store = Store(Path(sys.argv[1]))
 for number in range(60):
     if sys.argv[2] != "packs":
@@ -204,7 +204,7 @@ def test_packing_waits_for_another_packer(store, monkeypatch):
         steps.append((path.name, wait))
         return lock(path, wait)
 
-    monkeypatch.setattr("regbench.reports.store.lock", held)
+    monkeypatch.setattr("regbench.rows.store.lock", held)
     store.pack("table1")
     assert steps == [("table1.lock", True), "read"]
 

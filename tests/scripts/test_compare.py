@@ -6,9 +6,9 @@ from argparse import Namespace
 
 import pytest
 
-from regbench.comparison import checked_folder, find_methods, write_paper
 from regbench.errors import UserError
 from regbench.paths import ROOT
+from regbench.plan.comparison import checked_folder, find_methods, write_paper
 from tests.reports.made_up import rows_of
 
 spec = importlib.util.spec_from_file_location("compare_script", ROOT / "scripts" / "compare.py")

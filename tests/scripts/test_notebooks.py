@@ -7,9 +7,9 @@ import nbformat
 import pytest
 
 from regbench.errors import UserError
+from regbench.evidence.notebooks import draw
 from regbench.paths import ROOT
-from regbench.reports.figures import draw
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 
 spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "scripts" / "run_notebooks.py")
 run_notebooks = importlib.util.module_from_spec(spec)

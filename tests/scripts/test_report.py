@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from regbench.paths import ROOT
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 
 
 def call(*arguments, **environment):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from regbench.paths import ROOT
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 
 
 def call(folder, *arguments, script="reproduce.py"):

@@ -17,12 +17,12 @@ from regbench.build import build, make_schedule
 from regbench.data import load_splits
 from regbench.data.sources import digits
 from regbench.errors import MembersFailed, UserError, failure_of
-from regbench.experiments import load_config
-from regbench.jobs import members
 from regbench.measures.fidelity import Unmeasurable
 from regbench.models import GAN, WGANGP
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import members
 from regbench.regularizers import Regularizer
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training import AdversarialTraining, Checkpoint, Failed, Schedule, fit
 from regbench.training.adversarial import NETS, Curves, Optimizers

@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from regbench.errors import UserError
-from regbench.reports.store import Store
-from regbench.stopping import Plateau
+from regbench.rows.stopping import Plateau
+from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training.batch import Batch, add_gradients, batches, data_order, micro_batches, prepared
-from regbench.training.loop import evaluate, train_epoch
+from regbench.training.loop import train_epoch
 from regbench.training.schedule import Schedule
+from regbench.training.state import evaluate
 from regbench.training.task import Sums
 from tests.test_train import config, metrics
 from tests.training.worlds import AUGMENT, LOG, SMALL, begun, pictures
@@ -229,7 +230,7 @@ def test_wrong_settings_are_refused(settings, words):
     ],
 )
 def test_wrong_settings_are_one_line_before_training(tmp_path, monkeypatch, overrides, words):
-    monkeypatch.setattr("regbench.run.Run.train", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("regbench.training.run.Run.train", lambda *args: pytest.fail("trained"))
     with pytest.raises(UserError) as error:
         train(config(tmp_path, *overrides))
     assert words in str(error.value) and "\n" not in str(error.value)

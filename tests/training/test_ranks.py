@@ -12,9 +12,9 @@ import torch
 
 import regbench.training.loop as loop
 from regbench.errors import UserError
-from regbench.reports.store import Store
-from regbench.training.loop import numbers
+from regbench.rows.store import Store
 from regbench.training.ranks import Ranks, check_shares, ranks
+from regbench.training.state import numbers
 from tests.test_train import SMOKE, metrics
 from tests.training import worlds
 from tests.training.worlds import CASES, world

@@ -8,7 +8,7 @@ from torch import nn
 from regbench.data import Batches, load_splits
 from regbench.data.prepared import Prepared
 from regbench.errors import UserError
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training import Segment
 from regbench.training.segment import LARGE_BATCH

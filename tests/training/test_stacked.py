@@ -11,15 +11,15 @@ from regbench.build import build, make_schedule
 from regbench.data import load_splits
 from regbench.data.sources import digits
 from regbench.errors import UserError
-from regbench.experiments import load_config
-from regbench.jobs import members
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import members
 from regbench.regularizers import NormPenalty
-from regbench.reports.store import Store
-from regbench.stacks import stack_key
+from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training import Checkpoint, Training, fit, fit_stacked
-from regbench.training.loop import numbers
 from regbench.training.stacked import clip_each, why_not
+from regbench.training.stacks import stack_key
+from regbench.training.state import numbers
 from tests.test_train import config, interrupt, metrics
 
 CPU = torch.device("cpu")
@@ -347,7 +347,7 @@ def test_what_cannot_be_stacked_is_trained_one_by_one(tmp_path, caplog):
 
 @pytest.mark.parametrize("value", ["0", "many", "true"])
 def test_a_stack_that_is_none_is_refused_before_training(tmp_path, monkeypatch, value):
-    monkeypatch.setattr("regbench.run.Run.train", lambda *args: pytest.fail("trained"))
+    monkeypatch.setattr("regbench.training.run.Run.train", lambda *args: pytest.fail("trained"))
     with pytest.raises(UserError, match=r"stack=.* is not allowed: allowed are auto, off, or a number of members"):
         train(config(tmp_path, f"stack={value}"))
     assert not rows(tmp_path)

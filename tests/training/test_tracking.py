@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import regbench.training.loop as loop
+import regbench.training.state as state
 import regbench.training.tracking as tracking
 from regbench.errors import UserError
-from regbench.experiments import load_config
-from regbench.reports.store import Store
+from regbench.plan.experiments import load_config
+from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training.tracking import ENVIRONMENT_MODES, Tracker, chosen_mode
 from tests.test_train import config, interrupt, metrics
@@ -391,7 +391,7 @@ def test_the_configs_leave_the_project_to_the_environment():
 def test_wandbs_own_service_that_dies_changes_no_row_and_no_import(tmp_path, monkeypatch, caplog, untracked):
     """Of the real one, killed after the first epoch: W&B listens to imports, and would raise in them."""
     monkeypatch.delitem(sys.modules, "wandb")
-    real, killed = loop.evaluate, []
+    real, killed = state.evaluate, []
 
     def kills(*args):
         if not killed:
@@ -403,7 +403,7 @@ def test_wandbs_own_service_that_dies_changes_no_row_and_no_import(tmp_path, mon
             importlib.import_module("hydra")
         return real(*args)
 
-    monkeypatch.setattr(loop, "evaluate", kills)
+    monkeypatch.setattr(state, "evaluate", kills)
     train(config(tmp_path, "regularizer=pb_edropout", "budget.epochs=2", "tracking=offline"))
     assert killed and same(Store(tmp_path / "results").rows()[0], untracked)
     (message,) = [each for each in caplog.messages if "W&B" in each and "W&B run" not in each]

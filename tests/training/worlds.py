@@ -16,8 +16,8 @@ from regbench.build import build, make_schedule
 from regbench.data import Splits, load_splits
 from regbench.data.prepared import Prepared
 from regbench.data.sources import digits
-from regbench.experiments import load_config
-from regbench.jobs import members
+from regbench.plan.experiments import load_config
+from regbench.plan.jobs import members
 from regbench.regularizers import training_state
 from regbench.training import Checkpoint, Training, fit
 from regbench.training.ranks import Ranks, join
@@ -147,7 +147,7 @@ def evaluations() -> dict[str, dict]:
 
 
 def _evaluated(training: Training, data: Splits) -> dict:
-    from regbench.training.loop import evaluate
+    from regbench.training.state import evaluate
 
     torch.manual_seed(0)
     measures: dict = {}

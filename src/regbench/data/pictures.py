@@ -10,7 +10,7 @@ from tqdm import tqdm
 from regbench.data.decoding import open_picture, orientation, turned, upright, upright_size
 from regbench.data.masks import mask_pixels
 from regbench.errors import UserError
-from regbench.files import naming, reserve
+from regbench.rows.files import naming, reserve
 
 
 def centre_square(image: Image.Image, side: int) -> np.ndarray:

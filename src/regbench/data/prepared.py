@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from regbench.errors import UserError
-from regbench.locks import replacing
+from regbench.rows.locks import replacing
 
 BLOCK = 1 << 22  # bytes
 TARGETS = {"classification": "labels", "generation": "labels", "segmentation": "masks"}  # by task

@@ -19,8 +19,8 @@ from regbench.data.prepared import Prepared, arrays_digest, command, read_prepar
 from regbench.data.raw import Damaged, check_mnist, set_aside
 from regbench.data.segmentation import coco, download_again, duts
 from regbench.errors import NO_ROOM, UserError
-from regbench.files import check_writable, why
-from regbench.locks import lock
+from regbench.rows.files import check_writable, why
+from regbench.rows.locks import lock
 
 DIGITS_TEST = 500
 FACE_SIDE = 64

@@ -378,7 +378,7 @@ def counted(found: Count) -> str:
 @note
 def coverage(shown: Shown) -> str:
     """How many of the experiment's cells of this budget have rows, and which lines it has no cell of."""
-    from regbench.experiments import experiment_cells  # here: Hydra, which whoever only reads tables need not load
+    from regbench.plan.experiments import experiment_cells  # here: Hydra, which whoever only reads tables need not load
 
     section = shown.section
     keys = set()

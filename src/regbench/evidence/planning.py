@@ -24,8 +24,8 @@ from regbench.evidence.sections import place
 from regbench.evidence.settings import BUDGETS
 from regbench.evidence.spec import Page
 from regbench.evidence.verdicts import DECIDED, NONE, floor_note
-from regbench.experiments import Cell
-from regbench.jobs import member_id
+from regbench.plan.experiments import Cell
+from regbench.plan.jobs import member_id
 
 USUAL = BUDGETS[1]  # of a claim of which nothing was run
 NO_SCATTER = "nothing to learn the scatter from"

@@ -12,7 +12,7 @@ from regbench.evidence import protocols
 from regbench.evidence.groups import Group
 from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.readings import MODE, ordered
-from regbench.stopping import EarlyStopping
+from regbench.rows.stopping import EarlyStopping
 
 
 def stop_epoch(row: dict, protocol: str) -> int:

@@ -2,7 +2,7 @@
 
 To add one: write its formula and its layer (or its penalty) in a file of its own here, export it in `__init__.py`,
 and describe it in `configs/regularizer/<name>.yaml`: training and rows find it there. To see it in Table 1, name it in
-`configs/experiment/table1.yaml` and in `reports/methods.py`.
+`configs/experiment/table1.yaml` and give it a line in `papers/pb_edropout/table1/table.yaml`.
 """
 
 from collections.abc import Callable, Mapping

@@ -2,10 +2,11 @@
 
 from regbench.training.adversarial import AdversarialTraining
 from regbench.training.checkpoint import Checkpoint
-from regbench.training.loop import Failed, Training, fit
+from regbench.training.loop import Training, fit
 from regbench.training.schedule import Schedule
 from regbench.training.segment import Segment
 from regbench.training.stacked import fit_stacked
+from regbench.training.state import Failed
 from regbench.training.task import Classify, Reconstruct, Task
 
 __all__ = [

@@ -16,8 +16,9 @@ from regbench.errors import UserError
 from regbench.measures.fidelity import Unmeasurable
 from regbench.models import GAN
 from regbench.training.batch import data_order
-from regbench.training.loop import Failed, Record, Steps, Training, frozen_statistics
+from regbench.training.loop import Training, frozen_statistics
 from regbench.training.schedule import Schedule
+from regbench.training.state import Failed, Record, Steps
 
 NETS = ("discriminator", "generator")
 WINDOWS = 10  # points an epoch of each curve; fewer where the generator has fewer steps

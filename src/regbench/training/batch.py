@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,10 +11,8 @@ from regbench.data import Batches
 from regbench.training.augmentation import move
 from regbench.training.ranks import ranks
 from regbench.training.schedule import Schedule
+from regbench.training.state import TrainingState
 from regbench.training.task import Sums
-
-if TYPE_CHECKING:
-    from regbench.training.loop import Training
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ def micro_batches(batch: Batch, count: int) -> list[MicroBatch]:
 
 
 def add_gradients(
-    training: "Training", data: Batches, schedule: Schedule, batch: Batch, sums: Sums
+    training: TrainingState, data: Batches, schedule: Schedule, batch: Batch, sums: Sums
 ) -> tuple[Tensor, Tensor, float]:
     """Gradients of the whole batch's mean loss and of the penalty.
 

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from regbench.errors import UserError, reason
-from regbench.files import why
-from regbench.locks import remove_stale, replacing
 from regbench.regularizers import load_training_state, training_state
+from regbench.rows.files import why
+from regbench.rows.locks import remove_stale, replacing
 
 ORIGIN = ("code", "torch", "device", "threads", "processes")
 SEAL = b"\nsha256 "  # stands with a digest of all bytes before it at a checkpoint's end

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from regbench.code_version import code_version
 from regbench.paths import ROOT
+from regbench.plan.code_version import code_version
 from regbench.training.ranks import ranks
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from regbench.errors import UserError
-from regbench.stopping import EarlyStopping, Plateau
+from regbench.rows.stopping import EarlyStopping, Plateau
 from regbench.training.augmentation import Augmentation
 
 PRECISIONS = ("float32", "bfloat16")

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regbench.data import Batches, Splits
-from regbench.stopping import WATCHED
+from regbench.rows.stopping import WATCHED
 from regbench.training.ranks import ranks
 from regbench.training.task import Task
 

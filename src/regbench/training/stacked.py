@@ -18,22 +18,15 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from regbench.data import Batches, Splits
-from regbench.deadline import check_time
+from regbench.plan.deadline import check_time
 from regbench.regularizers import Regularizer, SiteLayers
 from regbench.regularizers.sites import outputs
 from regbench.training.batch import data_order
-from regbench.training.loop import (
-    Failed,
-    Followed,
-    Record,
-    Steps,
-    Training,
-    is_out_of_memory,
-    memory_failure,
-    train_epoch,
-)
+from regbench.training.followed import Followed
+from regbench.training.loop import Training, is_out_of_memory, memory_failure, train_epoch
 from regbench.training.ranks import ranks
 from regbench.training.schedule import Schedule
+from regbench.training.state import Failed, Record, Steps
 from regbench.training.task import Sums
 
 log = logging.getLogger("regbench")

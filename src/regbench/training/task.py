@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from regbench.data import Batches, Splits
 from regbench.errors import UserError
-from regbench.stopping import WATCHED
+from regbench.rows.stopping import WATCHED
 from regbench.training.ranks import ranks
 
 EVALUATION_BATCH = 128  # images at once without gradients: small enough for the caches; it does not change results

@@ -6,7 +6,7 @@ from regbench.evidence.judging import training_of
 from regbench.evidence.metrics import LAST, metric, once
 from regbench.evidence.notes import Shown, note
 from regbench.evidence.stops import until_stop
-from regbench.stopping import watched_loss
+from regbench.rows.stopping import watched_loss
 
 TARGET = 0.01  # "minima within 10^-2"
 FIGURES = {"mnist": {"mse_at_stop": "3", "epochs": "4"}, "cifar10": {"mse_at_stop": "5", "epochs": "6"}}

@@ -12,17 +12,17 @@ from omegaconf import DictConfig
 
 from regbench.build import build, make_schedule
 from regbench.data import Splits
-from regbench.jobs import Member, member_id, unregularized
-from regbench.locks import lock
-from regbench.outcome import outcome
-from regbench.progress import Progress, progress
-from regbench.reports.store import Store
-from regbench.rows import keep_weights, make_row
-from regbench.sharing import of_other_data, records_from, served_provenance
-from regbench.stacks import stack_limit, stack_size
+from regbench.plan.jobs import Member, member_id, unregularized
+from regbench.rows.locks import lock
+from regbench.rows.store import Store
 from regbench.training import Checkpoint, Failed, Schedule, Training, fit, fit_stacked
-from regbench.training.loop import Record
+from regbench.training.kept import keep_weights, make_row
+from regbench.training.outcome import outcome
+from regbench.training.progress import Progress, progress
 from regbench.training.ranks import ranks
+from regbench.training.sharing import of_other_data, records_from, served_provenance
+from regbench.training.stacks import stack_limit, stack_size
+from regbench.training.state import Record
 from regbench.training.tracking import Tracker
 
 log = logging.getLogger("regbench")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tqdm import tqdm
 
 from regbench.training import Schedule
-from regbench.training.loop import Record
+from regbench.training.state import Record
 
 
 class Progress:

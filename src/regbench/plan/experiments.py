@@ -22,11 +22,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from regbench import jobs
 from regbench.errors import UserError
 from regbench.evidence.settings import BUDGETS, budgets_of
-from regbench.jobs import Member, cell_id, members
 from regbench.paths import CONFIGS, ROOT
+from regbench.plan import jobs
+from regbench.plan.jobs import Member, cell_id, members
 
 Sweep = dict[str, list[str]]
 

@@ -6,7 +6,7 @@ with the same seed is then the member's own, number for number, up to the epoch 
 
 from typing import Any
 
-from regbench.stopping import Plateau
+from regbench.rows.stopping import Plateau
 from regbench.training import Schedule, Training
 
 #: what the numbers of a row depend on: those of a served row were computed where its baseline's were

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from regbench.errors import UserError
-from regbench.files import naming
+from regbench.rows.files import naming
 
 STALE_SECONDS = 60.0  # a file that nobody holds may be in the making for an instant
 RETRY_SECONDS = 0.02  # `remove_stale` holds a lock for an instant

@@ -14,8 +14,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from regbench.errors import UserError
-from regbench.kinds import check_kinds, normalised
 from regbench.paths import ROOT
+from regbench.plan.kinds import check_kinds, normalised
 
 OmegaConf.register_new_resolver("one_minus", lambda share: 1.0 - share, replace=True)
 OmegaConf.register_new_resolver("repo_root", lambda: str(ROOT), replace=True)

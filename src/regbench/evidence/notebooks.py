@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from regbench.experiments import experiment_rows
+from regbench.evidence.published import publish, publishable
 from regbench.paths import ROOT
-from regbench.reports.publish import publish, publishable
-from regbench.reports.store import Store
+from regbench.plan.experiments import experiment_rows
+from regbench.rows.store import Store
 
 
 def draw(experiment: str, results: str | Path | None = None) -> dict[str, Path]:

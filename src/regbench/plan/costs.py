@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from regbench.errors import UserError
-from regbench.jobs import Member
+from regbench.plan.jobs import Member
 
 STEPS = 3  # that are timed, after as many that are not
 EVALUATED = 256  # images of an evaluation that is timed
@@ -49,8 +49,8 @@ def _timed(overrides: tuple[str, ...]) -> float | None:
     import torch  # here: plans of what was trained before need none of these
 
     from regbench.build import build, make_schedule
-    from regbench.experiments import load_config
-    from regbench.jobs import members
+    from regbench.plan.experiments import load_config
+    from regbench.plan.jobs import members
     from regbench.train import choose_device, load_data
 
     cfg = load_config([*overrides, "download=false"])

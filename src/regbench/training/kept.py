@@ -8,11 +8,11 @@ import torch
 
 from regbench.data import Splits
 from regbench.errors import UserError
-from regbench.files import why
-from regbench.jobs import Member
-from regbench.locks import remove_stale, replacing
+from regbench.plan.jobs import Member
+from regbench.rows.files import why
+from regbench.rows.locks import remove_stale, replacing
 from regbench.training import Failed, Training
-from regbench.training.loop import Record
+from regbench.training.state import Record
 
 
 def make_row(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from regbench.errors import UserError
-from regbench.locks import lock, remove_stale, replacing
+from regbench.rows.locks import lock, remove_stale, replacing
 
 Row = dict
 PACKED_ID = re.compile(rb'"experiment":"[^"]*","id":"([^"]+)"')  # neighbours among the sorted keys of a row

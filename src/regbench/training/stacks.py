@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from regbench.build import make_schedule
 from regbench.data import Splits
 from regbench.errors import UserError
-from regbench.jobs import Member, member_id
+from regbench.plan.jobs import Member, member_id
 from regbench.training import Training
 from regbench.training.stacked import best_size, why_not
 

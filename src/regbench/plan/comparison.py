@@ -15,8 +15,8 @@ from regbench.evidence import looks, verdicts
 from regbench.evidence.judging import Case
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.wording import amount
-from regbench.experiments import load_config
 from regbench.paths import CONFIGS
+from regbench.plan.experiments import load_config
 
 EXPERIMENT = "compare"
 WORDS = {verdicts.SUPPORTED: "better", verdicts.CONTRADICTED: "worse"}

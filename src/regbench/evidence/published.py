@@ -9,7 +9,7 @@ from regbench.evidence.documents import load_all_pages
 from regbench.evidence.pages import Built
 from regbench.evidence.publish import publish_page
 from regbench.evidence.settings import without_trials
-from regbench.reports.store import Store
+from regbench.rows.store import Store
 
 
 def experiments() -> list[str]:

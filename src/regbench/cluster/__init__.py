@@ -1,0 +1,1 @@
+"""Many machines: what Slurm says."""

@@ -1,1 +1,0 @@
-"""Tables, figures and tests over finished rows. Nothing in here imports torch."""
