@@ -238,9 +238,9 @@ def better_than_first(paper: PaperNumbers, table: str, column: str, nearly: bool
     cells = [number for number in paper if (number.table, number.column) == (table, column)]
     base, others = cells[0], cells[1:]
     above = sum(cell.value > base.value for cell in others)
-    p = float(special.bdtrc(above - 1, len(others), 0.5))
+    p = (len(others) - above + 1) / (len(others) + 1)
     found = (
-        f"{above} of {len(others)} are above {base.printed}; were each as likely above as below, so many or more have "
+        f"{above} of {len(others)} are above {base.printed}; were all equal, they share that one: so many or more have "
         f"probability {p:.2g}"
     )
     if nearly:
