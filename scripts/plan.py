@@ -86,6 +86,9 @@ def claims(args: argparse.Namespace) -> list[str]:
 
 def planner(args: argparse.Namespace) -> Planner:
     """A planner over the rows as they are now."""
+    stray = [each for each in args.overrides if "=" not in each]
+    if stray:
+        raise UserError(f"{stray[0]} is not allowed: further words are overrides, key=value")
     named = [each.removeprefix(RESULTS) for each in args.overrides if each.startswith(RESULTS)]
     store = Store(Path(named[-1] if named else ROOT / "results"))
     documents = list(load_documents().values())

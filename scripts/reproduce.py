@@ -73,6 +73,9 @@ def reproduce(args: argparse.Namespace) -> int:
     """Run the missing members of the experiment, write its reports and print its table."""
     check_overrides(args.overrides, args.launch)
     deadline = deadline_of(args.minutes)
+    budgets = sorted(path.stem for path in (CONFIGS / "budget").glob("*.yaml"))
+    if args.budget not in budgets:
+        raise UserError(f"BUDGET={args.budget} is not allowed: allowed are {', '.join(budgets)}")
     if args.budget == TRIAL and not any(word.startswith("paths.results=") for word in args.overrides):
         args.overrides.append(f"paths.results={ROOT / 'outputs' / TRIAL}")
     if args.workers < 0:
