@@ -1,6 +1,7 @@
 """The best of several values of a line, through the entropy paper's pages: the choice, its tests, the null, chance."""
 
 import itertools
+import math
 import re
 
 import numpy as np
@@ -252,6 +253,14 @@ def test_the_chance_of_any_is_that_of_simulated_trainings(k, n):
     assert chance_of_any(k, n) == pytest.approx((p.min(axis=1) < 0.05).mean(), abs=0.02)
     with pytest.raises(UserError, match="n=1"):
         chance_of_any(2, 1)
+
+
+@pytest.mark.parametrize(("k", "n"), [(2, 2), (6, 2), (3, 5)])
+def test_the_chance_of_any_is_dunnetts_p_of_a_statistic_at_the_edge_of_the_t_test(k, n):
+    control = np.arange(n, dtype=float)
+    shift = scipy_stats.t.isf(0.05, (k + 1) * (n - 1)) * control.std(ddof=1) * math.sqrt(2 / n)
+    p = dunnett_p({str(place): control + shift for place in range(k)}, control)
+    assert [chance_of_any(k, n)] * k == pytest.approx(list(p.values()), abs=5e-4)
 
 
 @pytest.mark.parametrize("family", [[1], [3], [1, 2], [2, 1, 1], [1, 1, 1, 1]])

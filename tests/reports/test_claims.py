@@ -8,9 +8,11 @@ import pytest
 import yaml
 
 from regbench.errors import UserError
-from regbench.evidence import judging
+from regbench.evidence import judging, looks, verdicts
 from regbench.evidence.answers import answer_document
+from regbench.evidence.cells import p_text
 from regbench.evidence.documents import load_documents
+from regbench.evidence.effects import PaperEffect
 from regbench.evidence.pages import build
 from regbench.evidence.report import answer_all, document_part, write_report
 from regbench.evidence.tables import MINUS
@@ -90,6 +92,14 @@ def test_a_claim_reads_the_p_value_that_its_table_prints(tmp_path):
     assert case.claimed == pytest.approx(0.5) and case.margin == pytest.approx(0.5) and case.printed.n == 1
 
 
+@pytest.mark.parametrize(("printed", "margin"), [("98.20", 0.2), ("99.50", 0.5), ("98.00", 0.5)])
+def test_the_margin_is_the_metrics_and_never_more_than_the_papers_effect(tmp_path, printed, margin):
+    numbers = made_up.NUMBERS.replace('value: 98.5, printed: "98.50"', f'value: {printed}, printed: "{printed}"')
+    (case,) = answers(tmp_path, two(), numbers=numbers)["better"].cases
+    assert case.margin == pytest.approx(margin)
+    assert case.p.equal == verdicts.equivalence_p(case.estimate.comparison, case.margin)
+
+
 def test_contradicted_no_effect_smaller_and_identical(tmp_path):
     assert of(tmp_path, two(DAMPED, PLAIN), ACCURACY + "[mnist]").word == "contradicted"
     near = (97.01, 97.5, 98.0, 97.21, 97.9)
@@ -114,6 +124,28 @@ def test_what_was_not_run_keeps_a_claim_undecided_and_is_named(tmp_path):
     lost[-1] = failed(lost[-1], "loss became nan")
     broken = of(tmp_path, lost, ACCURACY + "[mnist]")
     assert broken.word == "not run" and not broken.cases
+
+
+def test_the_p_of_a_claim_is_that_of_its_weakest_comparison(tmp_path):
+    rows = two() + two(PLAIN, (98.0, 98.1, 99.6, 98.5, 99.2), dataset="cifar10")
+    found = of(tmp_path, rows, ACCURACY + "[mnist, cifar10]")
+    strong, weak = sorted(case.p.claimed for case in found.cases)
+    assert found.word == "supported" and p_text(strong) != p_text(weak) and found.why.startswith(p_text(weak))
+    rows = two(DAMPED, PLAIN) + two((98.0, 98.1, 99.6, 98.5, 99.2), PLAIN, dataset="cifar10")
+    found = of(tmp_path, rows, ACCURACY + "[mnist, cifar10]")
+    strong, _ = sorted(case.p.opposite for case in found.cases)  # one that fails settles it
+    assert found.word == "contradicted" and found.why.startswith(p_text(strong))
+
+
+def test_the_level_of_a_look_is_that_of_its_family(tmp_path):
+    plain = [90.0 + seed / 10 for seed in range(10)]
+    gains = (3.75, -0.25, 2.75, -0.25, 2.75, 1.75, -0.25, 2.75, -0.25, 1.75)
+    damped = [ours + gain for ours, gain in zip(plain, gains, strict=True)]
+    found = of(tmp_path, two(plain, damped) + two(plain, damped, dataset="cifar10"), ACCURACY + "[mnist, cifar10]")
+    for case in found.cases:
+        # as one comparison by itself it would be significant at its second look, as one of two it is not
+        assert looks.nominal_level(10, family=2) < case.p.claimed < looks.nominal_level(10)
+        assert case.family == 2 and case.word == "undecided"
 
 
 def test_few_seeds_decide_nothing(tmp_path):
@@ -210,6 +242,13 @@ def test_an_effect_that_the_paper_does_not_print_is_refused(tmp_path):
     claims = CLAIMS.replace('column: "{dataset} Acc"', 'column: "{dataset} Loss"')
     with pytest.raises(UserError, match=r"prints no number at table='1', row='Dampened', column='MNIST Loss'"):
         answers(tmp_path, two(), claims)
+
+
+def test_a_printed_factor_is_a_difference_from_what_the_reference_has_here():
+    four_times = PaperEffect(4.0, "times", 1, ())
+    assert four_times.claimed(20.0, "less") == -15.0  # a quarter of 20 is left
+    assert four_times.claimed(20.0, "greater") == 60.0
+    assert PaperEffect(-0.5, "pp", 1, ()).claimed(20.0, "less") == -0.5
 
 
 def test_the_report_counts_groups_and_links_and_no_order_of_rows_changes_a_byte(tmp_path):

@@ -363,6 +363,9 @@ def test_other_images_settings_along_a_sweep_and_repeated_seeds_are_refused(pape
     swept[1]["config"]["regularizer"]["method"]["form"] = "log"
     with pytest.raises(UserError, match=r"Dampening, mnist, Dampened.*: regularizer.method.form differs"):
         built(paper, swept)
+    elsewhere = [row("none"), row("damp", strength=0.1, lr=0.2)]
+    with pytest.raises(UserError, match=r"Dampening, mnist, Dampened.*: task.lr differs between its rows"):
+        built(paper, elsewhere, free=("regularizer", "task.lr"))  # lines may differ in it, a sweep and its base not
     with pytest.raises(UserError, match="seed=0 occurs twice"):
         built(paper, [row("none"), {**row("none"), "id": "edited"}])
     with pytest.raises(UserError, match="status='maybe': allowed are done, failed"):

@@ -117,6 +117,13 @@ def test_a_step_ends_at_the_next_look(tmp_path, rows):
     assert (gain.look, gain.trainings) == (20, 30) and (gain.step.look, gain.step.trainings) == (10, 10)
 
 
+def test_a_look_that_is_past_and_left_a_claim_open_is_not_planned_again(tmp_path):
+    half = [each + 0.5 for each in (*SCATTERED, *SCATTERED)]
+    gain = planner(tmp_path, timed([*rows_of("none", PLAIN * 2), *rows_of("damp", half)])).plan(["gain"]).claims[0]
+    assert gain.need.n == 10 and gain.need.seeds <= 10  # as many would have done, and did not
+    assert (gain.look, gain.trainings, gain.why) == (20, 20, "")
+
+
 def test_a_decided_claim_is_not_planned(tmp_path):
     better = timed([*rows_of("none", PLAIN), *rows_of("damp", [99.0, 99.1, 98.9, 99.0, 99.05])])
     plan = planner(tmp_path, better).plan()
