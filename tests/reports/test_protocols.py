@@ -3,8 +3,10 @@
 import pytest
 
 from regbench.errors import UserError
+from regbench.evidence.metrics import METRICS
 from regbench.evidence.protocols import reported, select_epoch, selected
 
+from . import made_up
 from .factory import make_row
 
 
@@ -20,6 +22,16 @@ def test_each_mode_picks_its_own_epoch():
     row = make_row("pb_edropout", accuracies=[0.90, 0.95], mask=[0.94, 0.91])
     assert selected(row, "paper", "full")["epoch"] == 2
     assert selected(row, "paper", "mask")["epoch"] == 1
+
+
+def test_no_protocol_sees_an_epoch_after_the_stop_on_its_own_split():
+    row = made_up.row(test=(0.90, 0.91, 0.97, 0.99, 0.995), losses=[1.0, 1.1, 0.5, 0.4, 0.3])
+    row["config"]["task"]["early_stopping"] = {"patience": 1, "watch": "base"}
+    for entry, loss in zip(row["epochs"], (1.0, 0.9, 0.8, 0.9, 0.7), strict=True):
+        entry["heldout"]["full"]["loss"] = loss
+    for protocol, stop, accuracy, loss in (("paper", 2, 91.0, 1.1), ("held-out", 4, 99.0, 0.4)):
+        found = {name: METRICS[name].read(row, protocol, "full") for name in ("epochs", "seconds", "accuracy", "loss")}
+        assert found == pytest.approx({"epochs": stop, "seconds": stop, "accuracy": accuracy, "loss": loss})
 
 
 def test_ties_go_to_the_earlier_epoch_whatever_the_order():
