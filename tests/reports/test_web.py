@@ -9,7 +9,7 @@ from regbench.evidence import paper_cells, web
 from regbench.evidence.documents import load_documents
 from regbench.evidence.estimates import Estimate
 from regbench.evidence.pages import build
-from regbench.evidence.report import answer_all
+from regbench.evidence.report import answer_all, findings
 from regbench.evidence.tables import MINUS
 
 from . import made_up
@@ -93,6 +93,22 @@ def test_findings_come_first_one_paragraph_a_document(tmp_path):
     finding, claims = words.index("All its claims: 1 supported, 2 not run"), words.index("It is nice.")
     assert finding < claims
     assert re.search(r"supported Better by <i>far</i> \( ?p [=<] 0\.\d+ \(Holm\), n = 5 ?\)", words)
+
+
+def test_only_an_undecided_claim_says_how_to_learn_what_would_decide_it(tmp_path):
+    assert "make plan" not in page(tmp_path)
+    few = [row for row in rows_of("none", PLAIN) + rows_of("damp", DAMPED) if row["seed"] < 3]
+    documents, answers, pages = made(tmp_path, few)
+    undecided = {each.claim.id for found in answers.values() for each in found.values() if each.word == "undecided"}
+    text = web.render(documents, answers, pages, tmp_path)
+    assert undecided and set(re.findall(r"make plan CLAIMS=([a-z-]+)", text)) == undecided
+
+
+def test_the_readme_says_how_sure_what_was_trained_as_in_the_paper_is(tmp_path):
+    assert "trained as" not in findings(*made(tmp_path)[:2])
+    paper = [{**row, "budget": "paper"} for row in rows_of("none", PLAIN) + rows_of("damp", DAMPED)]
+    said = findings(*made(tmp_path, paper)[:2])
+    assert re.search(r"#better\) \(trained as in the paper: p [=<] 0\.\d+ \(Holm\), n = 5\)", said)
 
 
 def test_text_of_papers_is_escaped_and_the_tags_are_closed(tmp_path):

@@ -248,3 +248,15 @@ def trainings(rows: Iterable[dict]) -> int:
 
 def _rows(cases: Sequence[Case]) -> list[dict]:
     return list({row["id"]: row for case in cases for row in case.rows}.values())
+
+
+def sure(answer: Answer) -> str:
+    """How sure a verdict is, in few words: the deciding p-value, or what would have been seen, and n."""
+    if not answer.cases:
+        return "by the document's own numbers" if answer.claim.check else ""
+    why, n = answer.why.partition(";")[0], f"n = {min(case.n for case in answer.cases)}"
+    seen = [case for case in answer.judged.showing if case.word == answer.word and case.smallest is not None]
+    if answer.word == verdicts.UNDECIDED and seen:
+        widest = max(seen, key=lambda case: case.smallest)
+        why = f"a true {amount(widest.smallest, widest.unit)} would have been found in 4 of 5 tries"
+    return why if why.startswith("n = ") else f"{why}, {n}"

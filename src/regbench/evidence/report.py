@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from regbench.evidence import verdicts
-from regbench.evidence.answers import Answer, answer_document
+from regbench.evidence.answers import Answer, answer_document, sure
 from regbench.evidence.documents import Document
 from regbench.evidence.judging import Case
 from regbench.evidence.pages import Built
@@ -71,11 +71,18 @@ def findings(documents: Mapping[str, Document], answers: Mapping[str, Mapping[st
         main = [answer for answer in found.values() if answer.claim.main]
         said = []
         for word in verdicts.WORDS:
-            names = [f"[{a.claim.short}](results/{REPORT}#{a.claim.id})" for a in main if a.word == word]
+            names = [_finding(answer) for answer in main if answer.word == word]
             said += [f"*{FIRST_WORDS.get(word, word)}*: {'; '.join(names)}"] if names else []
         runs = sorted({answer.runs for answer in main if answer.cases})
         lines.append(_row([documents[name].short, ". ".join(said), "; ".join(runs) or "the paper's own numbers"]))
     return "\n".join(lines)
+
+
+def _finding(answer: Answer) -> str:
+    """The claim's short words as a link and, where it was trained as in the paper, how sure the verdict is."""
+    paper = answer.judged and answer.judged.budget == "paper"
+    name = f"[{answer.claim.short}](results/{REPORT}#{answer.claim.id})"
+    return f"{name} (trained as in the paper: {sure(answer)})" if paper else name
 
 
 def summary(documents: Mapping[str, Document], answers: Mapping[str, Mapping[str, Answer]]) -> str:

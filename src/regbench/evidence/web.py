@@ -16,14 +16,13 @@ import jinja2
 from markupsafe import Markup, escape
 
 from regbench.evidence import verdicts
-from regbench.evidence.answers import Answer, p_values_text, value_text
+from regbench.evidence.answers import Answer, p_values_text, sure, value_text
 from regbench.evidence.documents import Document
 from regbench.evidence.judging import Case, Judged
 from regbench.evidence.pages import BUDGET_NOTES, Built
 from regbench.evidence.paper_cells import PaperTable, paper_tables
 from regbench.evidence.spec import filled
 from regbench.evidence.tables import write_texts
-from regbench.evidence.wording import amount
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = Path("page", "index.html")
@@ -180,18 +179,6 @@ def slug(word: str) -> str:
 def sentence(text: str) -> str:
     """The text with its first letter as at the beginning of a sentence; a symbol, such as p, keeps its own."""
     return text if text[1:2] == " " else text[:1].upper() + text[1:]
-
-
-def sure(answer: Answer) -> str:
-    """How sure a verdict is, in few words: the deciding p-value, or what would have been seen, and n."""
-    if not answer.cases:
-        return "by the document's own numbers" if answer.claim.check else ""
-    why, n = answer.why.partition(";")[0], f"n = {min(case.n for case in answer.cases)}"
-    seen = [case for case in answer.judged.showing if case.word == answer.word and case.smallest is not None]
-    if answer.word == verdicts.UNDECIDED and seen:
-        widest = max(seen, key=lambda case: case.smallest)
-        why = f"a true {amount(widest.smallest, widest.unit)} would have been found in 4 of 5 tries"
-    return why if why.startswith("n = ") else f"{why}, {n}"
 
 
 def _finding(document: Document, answers: Mapping[str, Answer]) -> Finding:
