@@ -21,7 +21,7 @@ export HYDRA_FULL_ERROR ?= 0
 
 .PHONY: help
 help: ## list every target
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-26s %s\n", $$1, $$2}'
 
 .PHONY: install
 install: $(READY) ## make the environment in .venv (pinned, hashed); does nothing the second time
