@@ -56,10 +56,10 @@ def answer_document(
         pages: the pages that have rows, by experiment. budgets: those that may answer (smoke only tries things).
     """
     judged = judge_claims(document.claims, pages, document.numbers, budgets)
-    return {claim.id: _answer(claim, judged.get(claim.id, ()), document) for claim in document.claims}
+    return {claim.id: _answer(claim, judged.get(claim.id, ()), document, pages) for claim in document.claims}
 
 
-def _answer(claim: Claim, judged: Sequence[Judged], document: Document) -> Answer:
+def _answer(claim: Claim, judged: Sequence[Judged], document: Document, pages: Mapping[str, Built]) -> Answer:
     chance = call(claim.chance, CHANCES, document.numbers) if claim.chance else ""
     if claim.check:
         checked = call(claim.check, CHECKS, document.numbers)
@@ -70,7 +70,9 @@ def _answer(claim: Claim, judged: Sequence[Judged], document: Document) -> Answe
         return Answer(claim, verdicts.NOT_TESTABLE, "", claim.not_testable)
     if claim.not_run or not judged:
         needed = claim.needed or f"`make reproduce-{claim.cases.page}`"
-        return Answer(claim, verdicts.NOT_RUN, "", claim.not_run or "no row yet", needed=needed, chance=chance)
+        begun = claim.cases and claim.cases.page in pages
+        why = claim.not_run or ("none of its comparisons has all of its trainings" if begun else "no row yet")
+        return Answer(claim, verdicts.NOT_RUN, "", why, needed=needed, chance=chance)
     first = judged[0]
     rows = _rows(first.cases)
     return Answer(
