@@ -14,18 +14,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
 from regbench.errors import UserError
 from regbench.evidence.cells import number
-from regbench.evidence.documents import Document, load_documents
-from regbench.evidence.pages import build
+from regbench.evidence.documents import load_documents
 from regbench.evidence.planning import Plan, Planned, Planner
+from regbench.evidence.published import built_pages
 from regbench.evidence.settings import BUDGETS, without_trials
 from regbench.paths import ROOT
-from regbench.plan.experiments import Cell, cells_by_experiment, experiment_cells, known_budgets, rows_of_cells, unswept
+from regbench.plan.experiments import experiment_cells, unswept
 from regbench.rows.store import Store
 
 REPRODUCE = Path(__file__).with_name("reproduce.py")
@@ -94,17 +94,8 @@ def planner(args: argparse.Namespace) -> Planner:
     documents = list(load_documents().values())
     experiments = [page.experiment for each in documents for page in each.pages]
     rows = without_trials(store.rows(loose=experiments))
-    cells = cells_by_experiment(experiments, known_budgets(rows))
-    pages = dict(built(documents, cells, rows))
-    return Planner(documents, pages, frozenset(store.ids()), lambda name, b: experiment_cells(name, (b,)), args.budget)
-
-
-def built(documents: Iterable[Document], cells: dict[str, list[Cell]], rows: Sequence[dict]) -> Iterable[tuple]:
-    for document in documents:
-        for page in document.pages:
-            own = rows_of_cells(cells[page.experiment], rows)
-            if own:
-                yield page.experiment, build(page, own, document.numbers)
+    known = frozenset(store.ids())
+    return Planner(documents, built_pages(rows), known, lambda name, b: experiment_cells(name, (b,)), args.budget)
 
 
 def lines(plan: Plan) -> list[str]:

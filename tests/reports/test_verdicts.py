@@ -7,6 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from regbench.evidence import looks, stats, verdicts
+from regbench.evidence.estimates import p_values
 from regbench.evidence.verdicts import PValues, judge, together
 
 
@@ -57,14 +58,14 @@ def test_equivalence_is_the_larger_of_two_one_sided_tests():
         assert verdicts.equivalence_p(compared(values), margin) == pytest.approx(max(below, above))
         assert verdicts.no_gain_p(compared(values), margin) == pytest.approx(below)
         two_sided = scipy_stats.ttest_1samp(values, 0).pvalue
-        assert verdicts.two_sided_p(compared(values)) == pytest.approx(two_sided)
+        assert p_values(compared(values), "two-sided")[0] == pytest.approx(two_sided)
 
 
 def test_without_any_spread_the_tests_are_exact():
     same = compared([0.2] * 5)
     assert verdicts.equivalence_p(same, 0.3) == verdicts.no_gain_p(same, 0.3) == 1 / 32
     assert verdicts.equivalence_p(same, 0.2) == 1.0
-    assert verdicts.two_sided_p(same) == 1 / 16 and verdicts.two_sided_p(compared([0.0] * 5)) == 1.0
+    assert p_values(same, "two-sided")[0] == 1 / 16 and p_values(compared([0.0] * 5), "two-sided")[0] == 1.0
     assert verdicts.equivalence_p(same, None) is verdicts.equivalence_p(compared([0.2]), 0.3) is None
     assert "p = 0.031 at the least, times 4 comparisons" in verdicts.floor_note(5, 4)
     assert verdicts.floor_note(20, 4) == verdicts.floor_note(3, 1) == ""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from regbench.evidence import looks, verdicts
 from regbench.evidence.cells import p_text
 from regbench.evidence.claims import CHANCES, CHECKS, Claim, call
 from regbench.evidence.documents import Document
-from regbench.evidence.judging import Case, Judged, judge_claims, training_of
+from regbench.evidence.judging import Case, Judged, judge_claims
 from regbench.evidence.pages import Built
 from regbench.evidence.settings import BUDGETS, image_count
 from regbench.evidence.wording import amount, bare, interval_text, runs_text
@@ -241,11 +241,6 @@ def _network(model: Mapping[str, object]) -> str:
     if width is None:
         return str(model["name"])
     return f"{model['name']} of width {'-'.join(map(str, width)) if isinstance(width, list) else width}"
-
-
-def trainings(rows: Iterable[dict]) -> int:
-    """How many trainings these rows are: one that serves others counts once."""
-    return len({training_of(row) for row in rows})
 
 
 def _rows(cases: Sequence[Case]) -> list[dict]:

@@ -24,7 +24,7 @@ from regbench.errors import UserError
 from regbench.evidence import verdicts
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.numbers import load_yaml
-from regbench.evidence.spec import Page, allowed, known_lines, made
+from regbench.evidence.spec import Page, allowed, is_named, known_lines, made
 
 KINDS = ("cases", "check", "not_run", "not_testable")
 EFFECT_KEYS = ("table", "row", "column", "minus", "times")
@@ -198,8 +198,8 @@ def _check_tested(cases: Cases, page: Page, where: str) -> None:
 
 
 def _has(names: tuple[str, ...], name: str) -> bool:
-    """Whether names mean this line, or a combination of it."""
-    return name in names or any(each.split(".")[0] == name for each in names)
+    """Whether a test's lines hold this one, or a combination of it."""
+    return any(is_named(each, (name,)) for each in names)
 
 
 def _function(named: Mapping[str, object], known: Mapping[str, Callable], where: str) -> None:

@@ -9,12 +9,12 @@ from statistics import fmean
 from regbench.evidence import looks, stats, verdicts
 from regbench.evidence.claims import Cases, Claim
 from regbench.evidence.effects import PaperEffect, paper_effect
-from regbench.evidence.estimates import Estimate, Estimates, case_key, corrected, tested
+from regbench.evidence.estimates import Estimate, Estimates, case_key, corrected, p_values, tested
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.pages import Built
 from regbench.evidence.sections import Section
 from regbench.evidence.settings import BUDGETS
-from regbench.evidence.spec import Line, word
+from regbench.evidence.spec import Line, is_named, word
 from regbench.evidence.verdicts import NO_GAIN, NONE, PValues
 
 ENOUGH = looks.LOOKS[0]
@@ -144,10 +144,10 @@ def _of_families(cases: Cases, section: Section, estimates: Estimates) -> Iterat
         for case, estimate in estimates.cases(name, section):
             if case.test.metric != cases.metric or (cases.protocol and case.test.protocol not in ("", cases.protocol)):
                 continue
-            if case.other is None:
-                if is_named(case.line, cases.over):
-                    yield case.line.title, estimate, (case.line, None), cases.direction or case.test.direction
-            elif is_named(case.line, cases.lines) and is_named(case.other, cases.minus) and _at(case.line, cases.at):
+            named = is_named(case.line.name, cases.lines if case.other else cases.over)
+            if case.other is None and named:
+                yield case.line.title, estimate, (case.line, None), cases.direction or case.test.direction
+            elif case.other and named and is_named(case.other.name, cases.minus) and _at(case.line, cases.at):
                 label = f"{case.line.label} against {case.other.label}"
                 yield label, estimate, (case.line, case.other), cases.direction or case.test.direction
 
@@ -166,7 +166,7 @@ def _best(cases: Cases, section: Section, estimates: Estimates) -> Iterator[Foun
     )
     found = estimates.table(section, spec)
     for row, line in enumerate(section.lines(spec)):
-        if is_named(line, cases.lines) and _at(line, cases.at):
+        if is_named(line.name, cases.lines) and _at(line, cases.at):
             base = section.partner(line, line.base)
             lacking = _lacking(section, spec, line)
             estimate = found[row, place, ""]
@@ -208,11 +208,6 @@ def _against_number(cases: Cases, section: Section) -> Iterator[Found]:
                 against=f"{number:g}",
             )
             yield f"{line.label} against {number:g}", tested(made, cases.direction, ""), (line, None), cases.direction
-
-
-def is_named(line: Line, names: Sequence[str]) -> bool:
-    """Whether names mean this line, or every combination of it."""
-    return line.name in names or line.name.split(".")[0] in names
 
 
 def _at(line: Line, at: Mapping[str, list]) -> bool:
@@ -322,12 +317,8 @@ def _family(judged: Judged, case: Case) -> tuple:
 
 
 def _corrected(cases: Sequence[Case]) -> list[Case]:
-    raw = [
-        each if each.p_holm is not None or each.p_best_holm is not None else None
-        for each in (c.estimate for c in cases)
-    ]
     estimates = [case.estimate for case in cases]
-    if not any(raw):
+    if not estimates[0].family:  # what no page has corrected
         estimates = corrected(estimates)
     equal, smaller, different = (
         stats.holm([function(case) for case in cases]) for function in (_equal, _smaller, _different)
@@ -360,4 +351,4 @@ def _smaller(case: Case) -> float | None:
 
 
 def _different(case: Case) -> float | None:
-    return None if case.estimate.bounded else verdicts.two_sided_p(case.estimate.comparison)
+    return None if case.estimate.bounded else p_values(case.estimate.comparison, "two-sided")[0]

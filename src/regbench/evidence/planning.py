@@ -17,12 +17,12 @@ from regbench.evidence.claims import Claim
 from regbench.evidence.documents import Document
 from regbench.evidence.effects import TIMES, paper_effect
 from regbench.evidence.groups import flatten
-from regbench.evidence.judging import MARGIN_OF_RHO, NO_DIFFERENCE, Case, Judged, is_named, judge_claims
+from regbench.evidence.judging import MARGIN_OF_RHO, NO_DIFFERENCE, Case, Judged, judge_claims
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.pages import Built
 from regbench.evidence.sections import place
 from regbench.evidence.settings import BUDGETS
-from regbench.evidence.spec import Page
+from regbench.evidence.spec import Page, is_named
 from regbench.evidence.verdicts import DECIDED, NONE, floor_note
 from regbench.plan.experiments import Cell
 from regbench.plan.jobs import member_id
@@ -303,7 +303,7 @@ def _far(n: int, need: Need) -> str:
 def _printed(claim: Claim, document: Document, page: Page, dataset: str, unit: str) -> float | None:
     """The smallest effect that the paper prints of the claim's lines on this data set, as a difference."""
     own = [
-        [line for line in page.lines.values() if is_named(line, names)]
+        [line for line in page.lines.values() if is_named(line.name, names)]
         for names in (claim.cases.lines, claim.cases.minus)
     ]
     found = []
@@ -322,7 +322,7 @@ def _printed(claim: Claim, document: Document, page: Page, dataset: str, unit: s
 def _sources(claim: Claim, page: Page) -> set[str]:
     """The lines whose trainings a claim rests on, the bases of its sweeps among them."""
     cases = claim.cases
-    named = [line for line in page.lines.values() if is_named(line, (*cases.lines, *cases.minus, *cases.over))]
+    named = [line for line in page.lines.values() if is_named(line.name, (*cases.lines, *cases.minus, *cases.over))]
     bases = [page.lines[line.base] for line in named if line.base and (cases.over or cases.best)]
     return {line.source for line in (*named, *bases)}
 

@@ -6,15 +6,24 @@ from pathlib import Path
 
 from regbench.errors import UserError
 from regbench.evidence.documents import load_all_pages
-from regbench.evidence.pages import Built
+from regbench.evidence.pages import Built, build
 from regbench.evidence.publish import publish_page
 from regbench.evidence.settings import without_trials
+from regbench.plan.experiments import cells_by_experiment, known_budgets, rows_of_cells
 from regbench.rows.store import Store
 
 
 def experiments() -> list[str]:
     """Every experiment that publishes, in the order of its documents."""
     return list(load_all_pages())
+
+
+def built_pages(rows: Sequence[dict]) -> dict[str, Built]:
+    """The pages that have any of these rows, by experiment."""
+    known = load_all_pages()
+    cells = cells_by_experiment(list(known), known_budgets(rows))
+    own = {experiment: rows_of_cells(of_one, rows) for experiment, of_one in cells.items()}
+    return {name: build(page, own[name], paper.numbers) for name, (paper, page) in known.items() if own[name]}
 
 
 def publishable(store: Store) -> list[dict]:

@@ -448,7 +448,7 @@ def _spelled(page: Page) -> Page:
     def every(names: Sequence[str]) -> tuple[str, ...]:
         if all(name in page.lines for name in names):
             return tuple(names)
-        return tuple(line for line in page.lines if line in names or line.split(".")[0] in names)
+        return tuple(line for line in page.lines if is_named(line, names))
 
     def tests(family: Family) -> Family:
         found = (replace(test, lines=every(test.lines), over=every(test.over)) for test in family.tests)
@@ -539,6 +539,11 @@ def _check_names(page: Page, where: str) -> None:
                 allowed("lines", name, known_lines(page), f"{where}, figure {figure.file}")
         for name in figure.lines:
             allowed("lines", name, known_lines(page), f"{where}, figure {figure.file}")
+
+
+def is_named(line: str, names: Iterable[str]) -> bool:
+    """Whether names mean the line of this name, by itself or with every combination of it."""
+    return line in names or line.split(".")[0] in names
 
 
 def known_lines(page: Page) -> tuple[str, ...]:

@@ -36,7 +36,6 @@ WEAKEST_FIRST = (CONTRADICTED, NO_EFFECT, SMALLER, UNDECIDED, SUPPORTED)
 GREATER, LESS = "greater", "less"
 NONE, NO_GAIN = "none", "no gain"  # directions of claims that there is no difference, or no gain
 DIRECTIONS = (GREATER, LESS, NONE, NO_GAIN)
-ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -54,25 +53,26 @@ class PValues:
 
 
 def equivalence_p(found: Comparison, margin: float | None) -> float | None:
-    """Two one-sided tests: the p-value of a difference of at least the margin in either direction.
-
-    Where the seeds do not vary at all, an exact permutation test: of n equal differences inside the margin one sign
-    pattern of 2^n.
-    """
-    if margin is None or found.difference is None or found.n_treated < 2:
-        return None
-    if found.standard_error is None:
-        return 0.5**found.n_treated if abs(found.difference) < margin else 1.0
-    return float(special.stdtr(found.degrees, (abs(found.difference) - margin) / found.standard_error))
+    """Two one-sided tests: the p-value of a difference of at least the margin in either direction."""
+    return _p_below(found, None if found.difference is None else abs(found.difference), margin)
 
 
 def no_gain_p(found: Comparison, margin: float | None) -> float | None:
     """One one-sided test: the p-value of a gain of at least the margin."""
-    if margin is None or found.difference is None or found.n_treated < 2:
+    return _p_below(found, found.difference, margin)
+
+
+def _p_below(found: Comparison, value: float | None, margin: float | None) -> float | None:
+    """The p-value of a true value of at least the margin.
+
+    Where the seeds do not vary at all, an exact permutation test: of n equal differences inside the margin one sign
+    pattern of 2^n.
+    """
+    if margin is None or value is None or found.n_treated < 2:
         return None
     if found.standard_error is None:
-        return 0.5**found.n_treated if found.difference < margin else 1.0
-    return float(special.stdtr(found.degrees, (found.difference - margin) / found.standard_error))
+        return 0.5**found.n_treated if value < margin else 1.0
+    return float(special.stdtr(found.degrees, (value - margin) / found.standard_error))
 
 
 def smaller_p(found: Comparison, direction: str, claimed: float | None, trainings: int | None = 1) -> float | None:
@@ -86,15 +86,6 @@ def smaller_p(found: Comparison, direction: str, claimed: float | None, training
     n = min(found.n_treated, found.n_control)
     error = found.standard_error * math.sqrt(1 + n / (trainings or 1))
     return float(special.stdtr(found.degrees, sign * (found.difference - claimed) / error))
-
-
-def two_sided_p(found: Comparison) -> float | None:
-    """The p-value of any difference; of n equal ones every sign pattern is as likely."""
-    if found.difference is None or found.n_treated < 2:
-        return None
-    if found.standard_error is None:
-        return 1.0 if abs(found.difference) <= ROUNDING else min(1.0, 2 * 0.5**found.n_treated)
-    return 2 * float(special.stdtr(found.degrees, -abs(found.difference) / found.standard_error))
 
 
 def judge(p: PValues, n: int, direction: str, identical: bool = False, family: int = 1) -> str:

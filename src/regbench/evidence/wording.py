@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from regbench.evidence.cells import DECIMALS, number, p_text
+from regbench.evidence.cells import DECIMALS, number
 from regbench.evidence.settings import devices
 from regbench.evidence.tables import MINUS
 
@@ -30,11 +30,6 @@ def interval_text(low: float | None, high: float | None, unit: str) -> str:
     if low is None or high is None:
         return ""
     return f" [{bare(low, unit, signed=True)}, {bare(high, unit, signed=True)}]"
-
-
-def both_ways(p: float | None, opposite: float | None) -> str:
-    """The p-values of both directions: `p = 0.832 as claimed, p = 0.168 opposite`."""
-    return f"{p_text(p)} as claimed, {p_text(opposite)} opposite"
 
 
 def runs_text(counts: Sequence[int], budget: str, rows: Sequence[dict]) -> str:

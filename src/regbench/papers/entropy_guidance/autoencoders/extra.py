@@ -10,6 +10,8 @@ from regbench.rows.stopping import watched_loss
 
 TARGET = 0.01  # "minima within 10^-2"
 FIGURES = {"mnist": {"mse_at_stop": "3", "epochs": "4"}, "cifar10": {"mse_at_stop": "5", "epochs": "6"}}
+#: lines with a penalty, or a constant in its place
+PENALTIES = ("entropy", "constant", "entropy_base", "log", "log_base")
 
 
 @metric("mse_at_stop", "1e-3", "test MSE at the stop", margin=0.5)

@@ -13,11 +13,10 @@ from regbench.evidence.documents import picture
 from regbench.evidence.pages import Built
 from regbench.evidence.sections import Section
 from regbench.evidence.style import new_figure, save
-from regbench.papers.entropy_guidance.autoencoders.extra import FIGURES
+from regbench.papers.entropy_guidance.autoencoders.extra import FIGURES, PENALTIES
 
 LABELS = {"mse_at_stop": "test MSE at the stop (x 1e-3)", "epochs": "stopping epoch"}
 EPSILONS = (0.5, 0.1, 1e-3)  # of Figure 2: 0.5 is "too large in practice", the last is the bound of what the paper uses
-LINES = ("entropy", "constant", "entropy_base", "log", "log_base")
 
 
 @picture
@@ -55,7 +54,7 @@ def stops_and_errors(built: Built, folder: Path) -> list[Path]:
 def panels(section: Section) -> dict[str, dict[float, dict[int, list[dict]]]]:
     """By penalty and lambda, by latent width the finished rows; lambda 0 is without penalty."""
     found: dict[str, dict[float, dict[int, list[dict]]]] = {}
-    for name in LINES:
+    for name in PENALTIES:
         for line in section.expanded(section.page.lines[name]):
             group = section.group(line)
             if group is None or not group.done:

@@ -12,10 +12,9 @@ from regbench.evidence.settings import replicates
 from regbench.evidence.spec import word
 from regbench.evidence.stops import usable
 from regbench.evidence.tables import EN_DASH, MINUS, Cell, Table
-from regbench.papers.entropy_guidance.autoencoders.extra import FIGURES
+from regbench.papers.entropy_guidance.autoencoders.extra import FIGURES, PENALTIES
 
 ALPHA = 0.01  # the paper's, two-sided and uncorrected
-LINES = ("entropy", "constant", "entropy_base", "log", "log_base")
 
 
 @beside
@@ -25,7 +24,7 @@ def pairwise_tests(section: Section) -> list[Table]:
     for name, number in FIGURES[section.dataset].items():
         printed = section.numbers.signs(f"{number}b")
         cells: dict[tuple[str, int], dict[float, Group]] = {}
-        for line in (each for own in LINES for each in section.expanded(section.page.lines[own]) if each.at):
+        for line in (each for own in PENALTIES for each in section.expanded(section.page.lines[own]) if each.at):
             width, strength = line.at[-2:]
             base = section.group(section.partner(line, line.base))
             own = cells.setdefault((line.names["penalty"], width), {0.0: base} if usable(base) else {})
