@@ -8,13 +8,12 @@ Trainings that exist are used. Table, figure and page go to outputs/compare/<nam
 """
 
 import argparse
-import os
-import subprocess
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from regbench.errors import UserError, answered
+from regbench.errors import WRONG_INPUT, UserError, answered
 from regbench.evidence import looks
 from regbench.evidence.answers import answer_document, value_text
 from regbench.evidence.documents import load_documents
@@ -23,9 +22,19 @@ from regbench.evidence.publish import publish_page
 from regbench.evidence.settings import BUDGETS
 from regbench.evidence.web import write_web
 from regbench.paths import ROOT
-from regbench.plan.comparison import EXPERIMENT, Method, checked_folder, find_methods, verdict_text, write_paper
+from regbench.plan.comparison import (
+    EXPERIMENT,
+    Method,
+    checked_folder,
+    find_methods,
+    search_path,
+    verdict_text,
+    write_paper,
+)
 from regbench.plan.experiments import load_config
 from regbench.plan.jobs import members
+from regbench.plan.overrides import check_overrides
+from regbench.plan.runner import Runner, default_workers, seed_parts
 from regbench.rows.store import Store
 
 DATASETS = {"digits": "digits", "mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
@@ -44,67 +53,96 @@ def main() -> int:
     parser.add_argument("--name", default="", help="of the folder in outputs/compare (default: the regularizer's)")
     parser.add_argument("--until", default="", choices=("", "decided"))
     parser.add_argument("--max-seeds", default=str(looks.LOOKS[-1]))
-    parser.add_argument("--workers", default=str(os.cpu_count() or 1))
-    parser.add_argument("--set", default="", help="further overrides for all, such as 'model=cnn5 epochs=3'")
+    parser.add_argument("--workers", default=str(default_workers()))
+    parser.add_argument(
+        "--set",
+        default="",
+        help="further overrides, as 'model=cnn5 regularizer.method.beta=1'; regularizer.* for one's own",
+    )
     args = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C does, they end the workers, too
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda got, frame: sys.exit(128 + got))
     return answered(lambda: compare(args))
 
 
 def compare(args: argparse.Namespace) -> int:
     """Train what is missing, write the comparison and print its verdicts; with `until` at every look."""
-    seeds, most = whole("SEEDS", args.seeds), whole("MAX_SEEDS", args.max_seeds)
+    seeds, most, workers = (whole(key, getattr(args, key.lower())) for key in ("SEEDS", "MAX_SEEDS", "WORKERS"))
     if args.until and most < seeds:
         raise UserError(f"MAX_SEEDS={most} is below SEEDS={seeds}")
     datasets = {name: DATASETS.get(name, name) for name in args.datasets.split(",")}
     if args.metric not in METRICS or METRICS[args.metric].margin is None:
         known = [name for name, each in METRICS.items() if each.margin is not None]
         raise UserError(f"METRIC={args.metric} is not allowed: allowed are {', '.join(known)}, which have a margin")
-    methods = find_methods(args.regularizer, args.control, args.configs)
+    given = args.set.split()
+    own = [word for word in given if word.lstrip("+").startswith("regularizer.")]
+    methods = find_methods(args.regularizer, args.control, args.configs, own)
+    if methods[0].name == "none":
+        print(
+            f"{args.regularizer}: no effect: at strength 0 it is no regularizer, and its trainings are the baseline's"
+        )
+        return 0
     folder = checked_folder(args.name or args.regularizer, ROOT / "outputs" / "compare")
+    shared = [*search_path(args.configs), f"budget={args.budget}", *(word for word in given if word not in own)]
+    check_overrides([*shared, *(f"dataset={name}" for name in datasets)])
     write_paper(folder / "paper" / folder.name, methods, datasets, args.metric)
     steps = [n for n in looks.LOOKS if seeds < n <= most] if args.until else []
+    settled: dict[str, str] = {}
     for n in [seeds, *steps]:
-        rows = trained(args, methods, list(datasets), n)
-        decided, failed = published(folder, rows, args.metric)
-        if decided or failed:
+        status, rows = trained(methods, shared, list(datasets), n, args.metric, workers)
+        decided = published(folder, rows, args.metric, settled)
+        if decided or status:
             break
-    return int(failed)
+    return status
 
 
-def trained(args: argparse.Namespace, methods: Sequence[Method], datasets: Sequence[str], n: int) -> list[dict]:
-    """The rows of all methods with n seeds; what is missing of them is trained first."""
-    shared = [f"budget={args.budget}", *args.set.split()]
-    found: list[dict] = []
+def trained(
+    methods: Sequence[Method], shared: list[str], datasets: Sequence[str], n: int, metric: str, workers: int
+) -> tuple[int, list[dict]]:
+    """The exit status of what was missing and is trained first, and the rows of all methods with n seeds."""
+    found, status = {}, 0
     for method in methods:
-        overrides = [*shared, *method.overrides]
-        search = [f"hydra.searchpath=[file://{args.configs.resolve()}]"] if args.configs else []
-        command = [sys.executable, "-m", "regbench.train", "-m", *overrides, *search, "tracking=off"]
-        command += [f"dataset={','.join(datasets)}", f"seeds={','.join(f'[{seed}]' for seed in range(n))}"]
-        print(f"{method.label}: {n} seeds on {', '.join(datasets)}", flush=True)
-        done = subprocess.run([*command, "launch=joblib", f"workers={args.workers}"], capture_output=True, text=True)
-        if done.returncode == 2:
-            raise UserError((done.stderr or done.stdout).strip().splitlines()[-1].removeprefix("error: "))
-        found += rows_of(datasets, overrides, search, n)
-    return [{**row, "experiment": EXPERIMENT} for row in found]
+        seeds = f"seeds={list(range(n))}".replace(" ", "")
+        configs = {name: load_config([*shared, *method.overrides, f"dataset={name}", seeds]) for name in datasets}
+        paths = next(iter(configs.values())).paths
+        store = Store(Path(paths.results))
+        wanted = {name: members(cfg) for name, cfg in configs.items()}
+        missing = [member for several in wanted.values() for member in several if store.find(member.id) is None]
+        print(f"{method.label}: {len(missing)} of {n * len(datasets)} trainings are missing", flush=True)
+        if missing:
+            fixed = [*shared, "tracking=off", "launch=joblib", f"workers={workers}"]
+            names = [name for name, several in wanted.items() if {m.id for m in several} & {m.id for m in missing}]
+            sweep = {"dataset": names} | {
+                key: [value] for key, _, value in (o.partition("=") for o in method.overrides)
+            }
+            run = Runner(f"compare-{method.label}", fixed, Path(paths.outputs), seed_parts(list(range(n)), 1))
+            status = run.all([sweep], missing, store) or status
+            if status == WRONG_INPUT:
+                return status, []
+        rows = [row for several in wanted.values() for member in several if (row := store.find(member.id))]
+        if status and not any(row["status"] == "done" for row in rows):
+            return status, []  # nothing to compare, or to compare with
+        check_metric(rows, metric)
+        found |= {row["id"]: {**row, "experiment": EXPERIMENT} for row in rows}
+    return status or int(any(row["status"] != "done" for row in found.values())), list(found.values())
 
 
-def rows_of(datasets: Sequence[str], overrides: Sequence[str], search: Sequence[str], n: int) -> list[dict]:
-    """The rows of a method by the identities of its members."""
-    found = []
-    for dataset in datasets:
-        cfg = load_config([*overrides, *search, f"dataset={dataset}", f"seeds={list(range(n))}"])
-        store = Store(Path(cfg.paths.results))
-        found += [row for member in members(cfg) if (row := store.find(member.id)) is not None]
-    return found
-
-
-def published(folder: Path, rows: list[dict], metric: str) -> tuple[bool, bool]:
-    """Write table, figure and page, print the table and the verdicts; whether all are decided, and any row failed."""
-    if not rows:
-        raise UserError("no training gave a row: see the lines above")
+def check_metric(rows: Sequence[dict], metric: str) -> None:
+    """Raise UserError for a row that lacks the metric."""
     for row in rows:
         if row["status"] == "done" and metric not in row["epochs"][-1]["test"].get("full", {}):
             raise UserError(f"METRIC={metric}: {row['config']['dataset']['name']} has no {metric} in its rows")
+
+
+def published(folder: Path, rows: list[dict], metric: str, settled: dict[str, str]) -> bool:
+    """Write table, figure and page, print the table and the verdicts; whether all of them have fallen.
+
+    `settled`: by comparison the verdicts that fell at an earlier look, which stand; those that fall now are added.
+    """
+    if not rows:
+        return False
+    check_metric(rows, metric)
     (document,) = load_documents([folder / "paper"]).values()
     for part in ("tables", "figures"):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -112,12 +150,15 @@ def published(folder: Path, rows: list[dict], metric: str) -> tuple[bool, bool]:
     answers = answer_document(document, {EXPERIMENT: built}, BUDGETS)
     files += write_web({document.name: document}, {document.name: answers}, {EXPERIMENT: built}, folder)
     print("\n" + (folder / "tables" / f"{EXPERIMENT}.md").read_text(encoding="utf-8").split("\n### ", 1)[-1])
+    print(document.pages[0].guide)
     cases = [case for answer in answers.values() for case in answer.cases]
     for case in cases:
-        print(f"{case.label}: {value_text(case)}: {verdict_text(case)}")
+        if case.word != "undecided":
+            settled.setdefault(case.label, verdict_text(case))
+        value = "" if case.identical else f"{value_text(case)}: "
+        print(f"{case.label}: {value}{settled.get(case.label) or verdict_text(case)}")
     print(f"written to {folder}")
-    failed = any(row["status"] != "done" for row in rows)
-    return bool(cases) and all(case.word != "undecided" for case in cases), failed
+    return bool(cases) and all(case.label in settled for case in cases)
 
 
 def whole(key: str, text: str) -> int:

@@ -25,7 +25,10 @@ SWITCHES = ("share", "keep_weights", "retry_failed", "retrain", "download", "pro
 #: what means something: by the last name of a key (or the whole one), those of VALUES that are no bad input
 MEANT = {
     **{key: (True,) for key in SWITCHES},
-    **{key: ("word",) for key in ("name", "experiment_name", "data", "results", "outputs", "root", "extractor")},
+    **{
+        key: ("word",)
+        for key in ("name", "control", "experiment_name", "data", "results", "outputs", "root", "extractor")
+    },
     **{key: (0,) for key in ("split_seed", "seed_offset", "min_delta", "beta", "ema_decay", "feedback", "mutation")},
     **{key: (0, None) for key in ("noise_std", "threads")},
     "strength": (0, -1),

@@ -112,6 +112,9 @@ def test_contradicted_no_effect_smaller_and_identical(tmp_path):
     same = of(tmp_path, served, ACCURACY + "[mnist]")
     assert same.word == "no effect" and same.why == "the same trainings on both sides, by construction"
     assert same.cases[0].identical and not of(tmp_path, two(PLAIN, PLAIN), ACCURACY + "[mnist]").cases[0].identical
+    assert of(tmp_path, two(PLAIN, PLAIN), ACCURACY + "[mnist], same: numbers").cases[0].identical
+    shuffled = of(tmp_path, two(PLAIN, PLAIN[::-1]), ACCURACY + "[mnist], same: numbers")
+    assert not shuffled.cases[0].identical
     assert of(tmp_path, served, ACCURACY + "[mnist], direction: none, margin: 0.1").word == "supported"
 
 

@@ -28,6 +28,7 @@ from regbench.evidence.spec import Page, allowed, is_named, known_lines, made
 
 KINDS = ("cases", "check", "not_run", "not_testable")
 EFFECT_KEYS = ("table", "row", "column", "minus", "times")
+TRAININGS, NUMBERS = "trainings", "numbers"  # what makes the sides of a comparison identical
 
 #: checks and chances by name: (document's numbers, **arguments) -> Checked, or a sentence
 CHECKS: dict[str, Callable] = {}
@@ -65,6 +66,7 @@ class Cases:
     the sweep of each line of a table gains in `metric`. `than`: the mean of `lines` against this number, or against the
     printed one at {table, row, column}. `at` keeps some values of swept settings. `direction` is that of the page's
     family; it stands here with `best` and `than`, and for a claim of `none` or `no gain`, which needs a `margin`.
+    `same` is what makes both sides identical: the same trainings, or the same numbers in every epoch of each seed.
     """
 
     page: str
@@ -79,6 +81,7 @@ class Cases:
     than: object = None
     direction: str = ""
     margin: object = None
+    same: str = TRAININGS
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +165,7 @@ def _cases(entry: object, pages: Mapping[str, Page], where: str) -> Cases:
     allowed("page", found.page, pages, where)
     page = pages[found.page]
     allowed("metric", found.metric, METRICS, where)
+    allowed("same", found.same, (TRAININGS, NUMBERS), where)
     for dataset in found.datasets:
         allowed("datasets", dataset, page.datasets, where)
     for name in (*found.lines, *found.minus, *found.over):

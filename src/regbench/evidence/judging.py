@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
 from regbench.evidence import looks, stats, verdicts
-from regbench.evidence.claims import Cases, Claim
+from regbench.evidence.claims import NUMBERS, Cases, Claim
 from regbench.evidence.effects import PaperEffect, paper_effect
 from regbench.evidence.estimates import Estimate, Estimates, case_key, corrected, p_values, tested
 from regbench.evidence.numbers import PaperNumbers
@@ -250,7 +250,7 @@ def _case(
         _margin(cases, metric, unit, claimed),
         tuple(row for group in groups for row in group.done),
         SATURATED if values and verdicts.saturated(values, direction, (metric.least, metric.most)) else "",
-        _identical(estimate, [group.done for group in groups]),
+        _identical(estimate, [group.done for group in groups], numbers_of if cases.same == NUMBERS else training_of),
     )
 
 
@@ -269,12 +269,12 @@ MARGIN_OF_RHO = 0.3
 SATURATED = "saturated: the baseline leaves no room"
 
 
-def _identical(estimate: Estimate, sides: Sequence[Sequence[dict]]) -> bool:
-    """Whether both sides are the same trainings, cut off at the same place, in every seed."""
+def _identical(estimate: Estimate, sides: Sequence[Sequence[dict]], of: Callable[[dict], object]) -> bool:
+    """Whether both sides are the same in every seed: the same trainings, cut off at the same place, or numbers."""
     found = estimate.comparison
     if found is None or found.difference != 0 or found.standard_error is not None or len(sides) != 2:
         return False
-    ours, theirs = ({row["seed"]: training_of(row) for row in rows} for rows in sides)
+    ours, theirs = ({row["seed"]: of(row) for row in rows} for rows in sides)
     shared = set(ours) & set(theirs)
     return bool(shared) and all(ours[seed] == theirs[seed] for seed in shared)
 
@@ -282,6 +282,13 @@ def _identical(estimate: Estimate, sides: Sequence[Sequence[dict]]) -> bool:
 def training_of(row: dict) -> str:
     """The id of the training whose numbers a row has: its own, or that which serves it."""
     return row["provenance"].get("served_by") or str(row["id"])
+
+
+def numbers_of(row: dict) -> list[dict]:
+    """What every epoch of a training gave on every split, without its times and what its layers report."""
+    return [
+        {key: value for key, value in entry.items() if key not in ("seconds", "measures")} for entry in row["epochs"]
+    ]
 
 
 def _with_words(judged: Sequence[Judged]) -> list[Judged]:

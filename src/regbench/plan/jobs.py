@@ -111,7 +111,9 @@ def _at_strength(cfg: DictConfig, strength: float) -> dict[str, Any]:
     before = OmegaConf.to_container(cfg.regularizer, resolve=False)["strength"]
     cfg.regularizer.strength = strength
     try:
-        return OmegaConf.to_container(cfg.regularizer, resolve=True)
+        settings = OmegaConf.to_container(cfg.regularizer, resolve=True)
+        settings.pop("control", None)  # what it is compared with changes nothing that is trained
+        return settings
     finally:
         cfg.regularizer.strength = before
 
