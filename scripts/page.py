@@ -12,7 +12,7 @@ from pathlib import Path
 
 from regbench.errors import UserError, answered
 from regbench.evidence.documents import load_documents
-from regbench.evidence.published import built_pages, publishable
+from regbench.evidence.publish import built_pages, publishable
 from regbench.evidence.report import answer_all
 from regbench.evidence.web import write_web
 from regbench.paths import ROOT

@@ -19,11 +19,11 @@ from itertools import product
 from pathlib import Path
 
 from regbench.errors import UserError
-from regbench.evidence.cells import number
 from regbench.evidence.documents import load_documents
 from regbench.evidence.planning import Plan, Planned, Planner
-from regbench.evidence.published import built_pages
+from regbench.evidence.publish import built_pages
 from regbench.evidence.settings import BUDGETS, without_trials
+from regbench.evidence.wording import number
 from regbench.paths import ROOT
 from regbench.plan.experiments import experiment_cells, unswept
 from regbench.rows.store import Store

@@ -19,8 +19,14 @@ from pathlib import Path
 from regbench.errors import answered
 from regbench.evidence.documents import load_documents
 from regbench.evidence.pages import Built
-from regbench.evidence.publish import write_block
-from regbench.evidence.published import by_hand_too, experiments, publish, publishable
+from regbench.evidence.publish import (
+    by_hand_too,
+    experiments,
+    publish,
+    publishable,
+    write_block,
+    write_overview,
+)
 from regbench.evidence.report import REPORT, answer_all, findings, write_report
 from regbench.evidence.settings import TRIAL
 from regbench.paths import ROOT
@@ -74,12 +80,12 @@ def published(store: Store, experiments: Sequence[str]) -> dict[str, list[dict]]
 
 
 def report(pages: dict[str, Built], folder: Path, pictures: bool = True) -> list[Path]:
-    """Write the report on all claims, the README's findings and the claims' picture from the pages that have rows."""
+    """Write the report on all claims, both READMEs' blocks and the claims' picture from the pages that have rows."""
     documents = load_documents()
     answers = answer_all(documents.values(), pages)
     own = ROOT / "README.md"
     target = own if folder.resolve() == ROOT / "results" else folder / "findings.md"
-    written = write_report(documents, answers, folder)
+    written = [*write_report(documents, answers, folder), write_overview(pages, folder)]
     written.append(write_block("findings", findings(documents, answers), own, target))
     if pictures and any(answer.cases for found in answers.values() for answer in found.values()):
         from regbench.evidence.claims_figure import draw_claims  # here: matplotlib, which a check does not need

@@ -52,7 +52,7 @@ tables:
   - {head: "Acc, pp, minus other", metric: accuracy, minus: other, test: two-sided}
   - {head: "Epochs to {level}", metric: epochs_to_fixed_accuracy}
   - {head: "Epochs to {level}, minus plain", metric: epochs_to_fixed_accuracy, minus: plain}
-  notes: [gap, {power: {minus: plain}}]
+  notes: [gap]
 - id: trends
   title: "Trends, {dataset}"
   tests: [falls]

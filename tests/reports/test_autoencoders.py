@@ -8,7 +8,7 @@ from regbench.evidence.documents import load_all_pages
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.pages import build, section_tables
 from regbench.evidence.stops import stop_epoch, stopped
-from regbench.evidence.tables import EN_DASH, MINUS
+from regbench.evidence.wording import MINUS
 from regbench.papers.entropy_guidance.autoencoders.figures import extra as figures
 from regbench.papers.entropy_guidance.autoencoders.signs.extra import pairwise_tests
 from regbench.papers.entropy_guidance.autoencoders.stops.extra import stops_by_ratio
@@ -120,7 +120,7 @@ def test_a_line_a_penalty_and_width_and_lambda_0_is_the_baseline_of_each():
         ["entropy, log", "100"],  # of its baseline alone
     ]
     assert [line[2] for line in texts(table)] == ["> 12.0"] * 7
-    assert texts(table)[0][2:] == ["> 12.0", "> 12.0", f"3.0 ± {EN_DASH}"]
+    assert texts(table)[0][2:] == ["> 12.0", "> 12.0", "3.0"]
     with pytest.raises(UserError, match="'l1'"):
         page([*rows, row(0, 1, falling(0), name="l1")])
 

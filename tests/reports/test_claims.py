@@ -10,12 +10,11 @@ import yaml
 from regbench.errors import UserError
 from regbench.evidence import judging, looks, verdicts
 from regbench.evidence.answers import answer_document
-from regbench.evidence.cells import p_text
 from regbench.evidence.documents import load_documents
 from regbench.evidence.effects import PaperEffect
 from regbench.evidence.pages import build
 from regbench.evidence.report import answer_all, document_part, write_report
-from regbench.evidence.tables import MINUS
+from regbench.evidence.wording import MINUS, p_text
 from regbench.paths import ROOT
 
 from . import made_up

@@ -10,9 +10,9 @@ from regbench.evidence import figures
 from regbench.evidence.documents import load_all_pages
 from regbench.evidence.notes import NOTES, Shown, paper_count
 from regbench.evidence.numbers import PaperNumbers
-from regbench.evidence.pages import build, build_table, readme_block
-from regbench.evidence.published import publish
-from regbench.evidence.tables import EN_DASH, MINUS
+from regbench.evidence.pages import build, build_table, glance
+from regbench.evidence.publish import publish
+from regbench.evidence.wording import EN_DASH, MINUS
 from regbench.papers.entropy_guidance.imagenette.extra import pooled_deviation
 from regbench.plan import experiments
 
@@ -79,10 +79,10 @@ def test_no_protocol_sees_epochs_after_its_own_stop():
 def test_of_one_training_there_is_a_gain_and_neither_interval_nor_p():
     rows = trainings({0.0: [0.60], 0.001: [0.61], 1.0: [0.64]})
     made = cell(table_of(rows), "lambda 1", *FIRST, "protocol paper")
-    assert made.text == f"64.00 ± {EN_DASH} (n = 1)" and made.footnotes == ("one value only: no interval",)
+    assert made.text == "64.00 (n = 1)" and made.footnotes == ()
     best = table_of(rows, "best")
     gain = cell(best, "Gain of the best lambda above 0, pp, protocol held-out", *FIRST)
-    assert gain.text == "+4.00 at 1" and gain.footnotes == ("one difference only: no interval",)
+    assert gain.text == "+4.00 at 1" and gain.footnotes == ()
     assert cell(best, "p for the best of k, protocol paper", *FIRST).text == EN_DASH
     mixed = trainings({0.0: [0.60, 0.62, 0.61]}) + trainings({0.001: [0.61, 0.60, 0.63], 1.0: [0.64]})
     assert cell(table_of(mixed, "best"), "p for the best of k, protocol paper", *FIRST).text == EN_DASH
@@ -173,23 +173,18 @@ def test_titles_say_what_the_numbers_depend_on():
         assert all(part in table_of(rows, id).title for part in wanted), id
 
 
-def test_the_readmes_lines_are_those_that_were_run_and_how_many_have_a_best_above_0():
-    found = built(EXPERIMENT, trainings({0.0: [0.60], 1.0: [0.58]}))
-    lines = readme_block(found, found.page.readme[0]).splitlines()
-    assert lines[2:] == [
-        f"| Imagenette, quick | VGG | vanilla | [1] | 60.00 ± {EN_DASH} (n = 1) | {MINUS}2.00 at 1 (n = 1) | 1 |",
-        "| Imagenette, quick | all lines |  |  |  | the best is not lambda 0 in 0 of 1 lines, chance 0.5 "
-        "(the paper: 17 of 18, chance 15.4) |  |",
+def test_the_overview_has_the_lines_that_were_run_and_how_many_have_a_best_above_0():
+    assert glance(built(EXPERIMENT, trainings({0.0: [0.60], 1.0: [0.58]}))).splitlines()[2:] == [
+        f"| Imagenette, quick | VGG | vanilla | [1] | 1 | +5.80 | {MINUS}2.00 at 1 |"
     ]
-    assert readme_block(built(EXPERIMENT, []), found.page.readme[0]).splitlines()[-1].startswith("| not run |")
+    assert len(glance(built(EXPERIMENT, [])).splitlines()) == 2
 
 
-def test_publishing_writes_tables_pictures_and_the_readmes_lines(tmp_path):
+def test_publishing_writes_tables_and_pictures(tmp_path):
     rows = [*trainings({0.0: [0.60], 1.0: [0.62]}), failed(large_row(budget="smoke"))]
     names = {path.relative_to(tmp_path).as_posix() for path in publish(EXPERIMENT, rows, tmp_path)[1]}
     files = {f"tables/{EXPERIMENT}.{kind}" for kind in ("md", "csv", "tex")}
-    assert names == {*files, "README.md", "figures/entropy_table2_quick.png"}
-    assert "| VGG | vanilla | [1] | 60.00" in (tmp_path / "README.md").read_text()
+    assert names == {*files, "figures/entropy_table2_quick.png"}
     assert not [path for path in publish(EXPERIMENT, rows, tmp_path, pictures=False)[1] if path.suffix == ".png"]
 
 

@@ -6,7 +6,8 @@ import io
 import pytest
 
 from regbench.errors import UserError
-from regbench.evidence.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_markdown, to_tex
+from regbench.evidence.tables import Cell, Table, to_csv, to_markdown, to_tex
+from regbench.evidence.wording import EN_DASH, MINUS
 
 TABLE = Table(
     "A & B",

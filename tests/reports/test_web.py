@@ -10,7 +10,7 @@ from regbench.evidence.documents import load_documents
 from regbench.evidence.estimates import Estimate
 from regbench.evidence.pages import build
 from regbench.evidence.report import answer_all, findings
-from regbench.evidence.tables import MINUS
+from regbench.evidence.wording import MINUS
 
 from . import made_up
 from .made_up import rows_of

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from regbench.evidence import looks, verdicts
-from regbench.evidence.cells import p_text
 from regbench.evidence.claims import CHANCES, CHECKS, Claim, call
 from regbench.evidence.documents import Document
 from regbench.evidence.judging import Case, Judged, judge_claims
 from regbench.evidence.pages import Built
-from regbench.evidence.settings import BUDGETS, image_count
-from regbench.evidence.wording import amount, bare, interval_text, runs_text
+from regbench.evidence.settings import BUDGETS, devices, image_count
+from regbench.evidence.wording import amount, interval_text, number, p_text
 
 SHOWN = 3  # comparisons that a short answer names one by one
 
@@ -80,7 +79,7 @@ def _answer(claim: Claim, judged: Sequence[Judged], document: Document, pages: M
         first.word,
         found_text(first),
         why_text(first),
-        runs_text([case.n for case in first.cases], first.budget, rows),
+        runs_text(first, rows),
         settings_text(rows),
         tuple(case_text(case) for case in first.cases) + tuple(f"{each}: not run" for each in first.missing),
         chance,
@@ -100,7 +99,7 @@ def found_text(judged: Judged) -> str:
         )
     values = [case.estimate.mean for case in cases]
     unit, (low, high) = cases[0].unit, (min(values), max(values))
-    text = amount(low, unit, True) if low == high else f"{bare(low, unit, True)} to {amount(high, unit, True)}"
+    text = amount(low, unit, True) if low == high else f"{number(low, unit, True)} to {amount(high, unit, True)}"
     if cases[0].direction in (verdicts.NONE, verdicts.NO_GAIN):
         return text
     towards = sum(
@@ -122,9 +121,9 @@ def value_text(case: Case) -> str:
         return f"{text} in every seed" if case.n > 1 else f"{text} (one training)"
     return (
         ("rho " if case.unit == "rho" else "")
-        + bare(found.mean, case.unit, True)
+        + number(found.mean, case.unit, True)
         + interval_text(found.low, found.high, case.unit)
-        + amount(0, case.unit).removeprefix(bare(0, case.unit))
+        + amount(0, case.unit).removeprefix(number(0, case.unit))
     )
 
 
@@ -220,6 +219,13 @@ def _because(word: str, cases: Sequence[Case]) -> str:
     fewest = min(cases, key=lambda case: case.n)
     level = looks.nominal_level(fewest.n, family=fewest.family)
     return f"{p_text(worst)} (Holm){margin}; level {level:.3f} at n = {looks.look_at(fewest.n)}"
+
+
+def runs_text(judged: Judged, rows: Sequence[dict]) -> str:
+    """`n = 5, quick, cpu`; n is a range where the comparisons differ."""
+    counts = [str(count) for count in sorted({case.n for case in judged.cases})]
+    n = f"n = {' to '.join(dict.fromkeys((counts[0], counts[-1])))}"
+    return f"{n}, {judged.budget}, {' and '.join(devices(rows, 'device'))}"
 
 
 def settings_text(rows: Sequence[dict]) -> str:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, median
+from statistics import fmean
 
-import numpy as np
-
-from regbench.evidence import stats
 from regbench.evidence.best_of_many import chance_of_any
-from regbench.evidence.cells import number
 from regbench.evidence.estimates import Estimate
 from regbench.evidence.groups import Group
 from regbench.evidence.notes import Shown, note
-from regbench.evidence.readings import ordered
-from regbench.evidence.tables import EN_DASH, MINUS
 
 ALPHA = 0.05
 NULL = "null control"
@@ -79,72 +73,3 @@ def _in_both(here: Mapping[str, Estimate], null: Mapping[str, Estimate]) -> str:
         return ""
     shares = [share([found[label].p for label in both]) for found in (here, null)]
     return f" (over the lines tested in both: {shares[0]} and {shares[1]})"
-
-
-@note
-def gains(shown: Shown, control: str = "") -> str:
-    """The mean gain over the lines by each protocol, here and in the control."""
-    parts, null = [f"here {_mean_gains(shown)}"], control_of(shown, control)
-    parts += [f"in the {NULL} {_mean_gains(null)}"] if null else []
-    return f"Mean gain over the lines, in pp: {'; '.join(parts)}."
-
-
-def _mean_gains(shown: Shown) -> str:
-    parts = []
-    for protocol in ("paper", "held-out"):
-        found = shown.column(best="gain", metric="accuracy", protocol=protocol).values()
-        means = [each.mean for each in found if each.mean is not None]
-        mean = number(fmean(means), "pp", signed=True) if means else EN_DASH
-        parts.append(f"{mean} by protocol {protocol} ({len(means)} line{'s' * (len(means) != 1)})")
-    return ", ".join(parts)
-
-
-@note
-def likeness(shown: Shown) -> str | None:
-    """How alike the trainings of one seed come out; the tests that take them as independent rest on it."""
-    found = [_correlation(base_of(shown, label), group, shown) for label, _, group in choosable(shown)]
-    found = [each for each in found if each is not None]
-    if not found:
-        return None
-    mean = f"{fmean(found):+.2f}".replace("-", MINUS)
-    return (
-        f"Correlation over seeds with the baseline's test accuracy (protocol paper): {mean}, mean over {len(found)} "
-        f"group{'s' * (len(found) != 1)}. Welch's and Dunnett's tests and the chance above take 0; above 0, true "
-        "p-values and chances are smaller."
-    )
-
-
-def _correlation(base: Group | None, group: Group, shown: Shown) -> float | None:
-    """Pearson's over the seeds in common; None with fewer than three or without spread."""
-    read = shown.section.metric("accuracy").read
-    values = [each.per_seed(lambda row: read(row, "paper", "full")) for each in (base, group) if each]
-    seeds = sorted(set.intersection(*map(set, values)))
-    pair = [[each[seed] for seed in seeds] for each in values]
-    if len(pair) < 2 or len(seeds) < 3 or any(stats.mean_interval(each).half_width is None for each in pair):
-        return None
-    return float(np.corrcoef(pair)[0, 1])
-
-
-@note
-def gradients(shown: Shown) -> str | None:
-    """The penalty's gradient norm by strength: medians over seeds, from the lowest line to the highest."""
-    medians: dict[object, list[tuple[float, float]]] = {}
-    for _, value, group in choosable(shown):
-        ends = [(ordered(row)[0], ordered(row)[-1]) for row in group.done]
-        norms = [[e.get("measures", {}).get("train", {}).get("gradient_norm") for e in pair] for pair in ends]
-        if norms and all(None not in pair for pair in norms):
-            medians.setdefault(value, []).append(tuple(map(median, zip(*norms, strict=True))))
-    if not medians:
-        return None
-    parts = [
-        f"{v:g}: {_range([a for a, _ in medians[v]])}, {_range([b for _, b in medians[v]])}" for v in sorted(medians)
-    ]
-    return (
-        "Norm of the penalty's gradient at the end of the first and of the last epoch (median over seeds, lowest to "
-        f"highest line) at lambda {'; '.join(parts)}."
-    )
-
-
-def _range(values: Sequence[float]) -> str:
-    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
-    return low if low == high else f"{low} to {high}"

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from regbench.evidence.estimates import Estimate
 from regbench.evidence.groups import Group
-from regbench.evidence.tables import EN_DASH, MINUS, Cell
+from regbench.evidence.tables import Cell
+from regbench.evidence.wording import EN_DASH, interval_text, number, p_text
 
-# pp: percentage points; 1e-3: thousandths
-DECIMALS = {
-    **{"%": 2, "pp": 2, "nats": 4, "epochs": 1, "s": 2, "1e-3": 2, "ratio": 3, "norm": 2, "factor": 2, "rho": 3},
-    **{"FID": 2, "IS": 2, "classes": 2},
-}
 FIXED = {"failed": "X", "not run": "not run", "absent": EN_DASH, "reference": "reference"}
 
 
@@ -24,49 +20,25 @@ def cell(estimate: Estimate) -> Cell:
 
 
 def mean_text(estimate: Estimate) -> str:
-    """`99.12 ± 0.08`, without an interval `99.12 ± –`, a lower bound `> 30.0`."""
+    """`99.12 ± 0.08`, without an interval `99.12`, a lower bound `> 30.0`."""
     text = number(estimate.mean, estimate.unit)
     if estimate.bounded:
         return f"> {text}"
-    half_width = EN_DASH if estimate.high is None else number(estimate.high - estimate.mean, estimate.unit)
-    return f"{text} ± {half_width}"
+    return text if estimate.high is None else f"{text} ± {number(estimate.high - estimate.mean, estimate.unit)}"
 
 
 def difference_text(estimate: Estimate, p: float | None) -> str:
-    """`+0.10 [-0.11, +0.31], p = 0.520`."""
-    return f"{number(estimate.mean, estimate.unit, signed=True)} [{interval_text(estimate)}], {p_text(p)}"
+    """`+0.10 [-0.11, +0.31], p = 0.520`, without the parts that there are not."""
+    return number(estimate.mean, estimate.unit, signed=True) + interval_of(estimate) + (f", {p_text(p)}" if p else "")
 
 
-def interval_text(estimate: Estimate) -> str:
-    """`-0.11, +0.31`, or an en dash."""
-    if estimate.low is None:
-        return EN_DASH
-    return ", ".join(number(bound, estimate.unit, signed=True) for bound in (estimate.low, estimate.high))
+def interval_of(estimate: Estimate) -> str:
+    """` [-0.11, +0.31]`; empty without an interval."""
+    return interval_text(estimate.low, estimate.high, estimate.unit)
 
 
-def count_cell(group: Group | None, most: int = 0) -> Cell:
-    """How many trainings stand behind a line; a footnote where a better covered line has `most`."""
+def count_cell(group: Group | None) -> Cell:
+    """How many trainings stand behind a line, and how many failed."""
     if group is None:
         return Cell("0")
-    if group.failed:
-        return Cell(f"{len(group.done)} (+ {len(group.failed)} failed)")
-    note = f"fewer seeds than the best-covered row, which has {most}"
-    return Cell(str(len(group.done)), (note,) if len(group.done) < most else ())
-
-
-def number(value: float, unit: str, signed: bool = False) -> str:
-    """`value` with its unit's decimals and a true minus sign; a value that rounds to zero has no sign.
-
-    Three significant digits where the unit has no decimals of its own.
-    """
-    text = f"{value:.{DECIMALS[unit]}f}" if unit in DECIMALS else f"{value:.3g}"
-    if float(text) == 0:
-        return text.removeprefix("-")
-    return text.replace("-", MINUS) if value < 0 else "+" * signed + text
-
-
-def p_text(p: float | None) -> str:
-    """`p = 0.520`, `p < 0.001`, or an en dash where there was no test."""
-    if p is None:
-        return f"p = {EN_DASH}"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    return Cell(f"{len(group.done)} (+ {len(group.failed)} failed)" if group.failed else str(len(group.done)))

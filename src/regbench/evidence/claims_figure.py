@@ -22,7 +22,7 @@ from regbench.evidence.answers import Answer, short_labels
 from regbench.evidence.documents import Document
 from regbench.evidence.judging import Case
 from regbench.evidence.style import new_figure, save
-from regbench.evidence.tables import MINUS
+from regbench.evidence.wording import MINUS
 
 # Okabe and Ito's colours, the yellow ones darker for print, and a marker for grey print.
 LOOKS = {

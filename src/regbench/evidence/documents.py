@@ -136,7 +136,6 @@ def _load_extra(path: Path) -> None:
 def _check_registered(page: Page, path: Path) -> None:
     """Every metric, note, table and picture that the page names is registered."""
     columns = [(f"table {table.id}", column) for table in page.tables for column in table.columns]
-    columns += [(f"readme {readme.block}", column) for readme in page.readme for column in readme.columns]
     for where, column in columns:
         if column.metric:
             allowed("metric", column.metric, METRICS, f"{path}, {where}, column {column.head!r}")

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from regbench.errors import UserError
 from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.evidence.spec import filled
-from regbench.evidence.tables import MINUS
-from regbench.evidence.wording import amount
+from regbench.evidence.wording import MINUS, amount
 
 TIMES = "times"  # the unit of an effect that is printed as a factor
 #: (printed unit, unit of the metric's differences) -> factor

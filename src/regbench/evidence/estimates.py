@@ -1,7 +1,7 @@
 """The one place that selects, pairs, tests and corrects: means, paired differences and trends, each computed once.
 
 A comparison that a family of the page names is tested one-sided in the claimed direction and corrected over the whole
-family, all data sets of a budget, each direction by itself: every table, note, README block and verdict reads that p.
+family, all data sets of a budget, each direction by itself: every table, note, overview and verdict reads that p.
 What no family names is tested two-sided where a column asks for it, corrected over such differences of its own table.
 """
 
@@ -302,8 +302,7 @@ def _mean(section: Section, line: Line, metric: Metric, protocol: str, mode: str
     if _bound_note(line, group, metric, protocol, group.seeds):
         notes = (_bound_note(line, group, metric, protocol, group.seeds),) if metric.level else ()
         return replace(blank, bounds=(True, False), notes=notes)
-    notes = () if found.half_width is not None else (_why_no_interval(found.n, "value"),)
-    return replace(blank, low=found.low, high=found.high, notes=notes)
+    return replace(blank, low=found.low, high=found.high, notes=_no_spread(found.half_width, found.n, "values"))
 
 
 def _summary(section: Section, line: Line, metric: Metric, how: str) -> Estimate:
@@ -357,7 +356,7 @@ def _paired(
         for each, group in zip((line, other), groups, strict=True)
     ]
     # Where both sides are bounds there is no test, not even the exact one.
-    notes = [] if found.p is not None else [_why_no_interval(len(seeds), "difference", exact=not all(bounds))]
+    notes = list(_no_spread(found.p, len(seeds), "differences", exact=not all(bounds)))
     if len(seeds) < max(len(ours), len(theirs)):
         notes.append(f"paired over the seeds in common with {other.label}: {', '.join(map(str, seeds))}")
     if any(bounds):
@@ -539,7 +538,8 @@ def _unavailable_other(group: Group | None, blank: Estimate, name: str) -> Estim
     return None
 
 
-def _why_no_interval(n: int, what: str, exact: bool = False) -> str:
-    if n == 1:
-        return f"one {what} only: no interval"
-    return f"all {n} {what}s are equal: no interval" + "; p is that of an exact permutation test" * exact
+def _no_spread(known: float | None, n: int, what: str, exact: bool = False) -> tuple[str, ...]:
+    """Why there is no interval although there are several; of one alone n says it."""
+    if known is not None or n == 1:
+        return ()
+    return (f"all {n} {what} are equal: no interval" + "; p is that of an exact permutation test" * exact,)

@@ -18,7 +18,6 @@ from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 from regbench.errors import UserError
 from regbench.evidence import stats
 from regbench.evidence.arrays import stored_array
-from regbench.evidence.cells import number
 from regbench.evidence.estimates import Estimates
 from regbench.evidence.groups import Group
 from regbench.evidence.pages import Built
@@ -26,6 +25,7 @@ from regbench.evidence.readings import ordered
 from regbench.evidence.sections import Section
 from regbench.evidence.spec import FigureSpec, Line, Panel, filled, short, word
 from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
+from regbench.evidence.wording import number
 
 BELOW = 10.0  # on a log axis 0 stands this factor below the smallest value
 WIDE = 20.0  # a sweep whose ends are this factor apart has a log axis

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from regbench.evidence.published import publish, publishable
+from regbench.evidence.publish import publish, publishable
 from regbench.paths import ROOT
 from regbench.plan.experiments import experiment_rows
 from regbench.rows.store import Store

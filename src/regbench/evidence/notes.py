@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from regbench.errors import UserError
-from regbench.evidence import stats
 from regbench.evidence.best_of_many import control_beaten
-from regbench.evidence.cells import number, p_text
 from regbench.evidence.choices import Count, count
-from regbench.evidence.estimates import DIFFERENCE, LINES, OTHERS, Estimate, Estimates, sides
+from regbench.evidence.estimates import LINES, OTHERS, Estimate, Estimates, sides
 from regbench.evidence.groups import flatten
 from regbench.evidence.numbers import PaperNumber
 from regbench.evidence.protocols import PROTOCOLS
@@ -21,8 +19,8 @@ from regbench.evidence.settings import image_count
 from regbench.evidence.spec import Line, TableSpec, word
 from regbench.evidence.spec import setting as setting_text
 from regbench.evidence.stops import usable
-from regbench.evidence.tables import EN_DASH
 from regbench.evidence.training_words import settings_words
+from regbench.evidence.wording import EN_DASH, number
 
 ALPHA = 0.05
 STANDARD_TRAIN_IMAGES = {"mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "celeba": 162_770}
@@ -125,13 +123,6 @@ def images(shown: Shown) -> str:
 
 
 @note
-def held_out(shown: Shown) -> str:
-    """How many images were held out."""
-    settings = shown.section.rows[0]["config"]["dataset"]
-    return f"Held out of the training data: {image_count(settings.get('heldout_images'))} images."
-
-
-@note
 def gap(shown: Shown, metric: str = "accuracy", unit: str = "pp", noun: str = "row") -> str:
     """What choosing the epoch on the test split adds, over the lines of the table."""
     found: dict[str, dict[tuple, Estimate]] = {name: {} for name in PROTOCOLS}
@@ -151,60 +142,6 @@ def gap(shown: Shown, metric: str = "accuracy", unit: str = "pp", noun: str = "r
         f"Selection gap ({metric} by protocol paper minus {metric} by protocol held-out): "
         f"{number(fmean(gaps), unit, signed=True)} {unit}, mean over {_counted(len(gaps), noun)}."
     )
-
-
-@note
-def power(
-    shown: Shown,
-    minus: str = "",
-    metric: str = "accuracy",
-    reference: str = "the baseline",
-    mode: str = "",
-    best: str = "",
-) -> str:
-    """What the differences to the reference could have shown, alone and at the first step of their correction."""
-    wanted = {"minus": minus, "metric": metric} | ({"mode": mode} if mode else {})
-    wanted |= {"best": best, "unpaired": False} if best else {}
-    found = {label: each for label, each in shown.column(**wanted).items() if each.p is not None}
-    parts = []
-    for label, each in found.items():
-        if each.comparison.standard_error is not None:
-            size = len(found) if each.family == LINES else family_size(shown, each)
-            alone, first = (smallest(each, alpha) for alpha in (0.05, 0.05 / size))
-            parts.append(f"{label} {number(alone, each.unit)} ({number(first, each.unit)})")
-    if not parts:
-        return f"Smallest difference to {reference} that these runs could have shown: {EN_DASH} (no test)."
-    return (
-        f"Smallest difference to {reference} that these runs could have shown at 80 % power, in {each.unit}, at 0.05 "
-        f"uncorrected, if the spread seen is the true one (in brackets: at Holm's first step): {', '.join(parts)}."
-    )
-
-
-@note
-def power_range(shown: Shown, minus: str, metric: str, reference: str, what: str) -> str | None:
-    """The same as one range over the lines, at the first step of the correction."""
-    found = [each for each in shown.column(minus=minus, metric=metric).values() if each.p is not None]
-    sizes = [smallest(each, 0.05 / family_size(shown, each)) for each in found if each.comparison.standard_error]
-    if not sizes:
-        return None
-    bounds = " to ".join(number(bound(sizes), found[0].unit) for bound in (min, max))
-    return (
-        f"Smallest difference of {what} to {reference} that these runs could have shown at 80 % power, at Holm's first "
-        f"step of {_counted(family_size(shown, found[0]), 'test')}, by line: {bounds}."
-    )
-
-
-def smallest(estimate: Estimate, alpha: float = 0.05) -> float | None:
-    """The smallest true difference that this test would have found with 80 % power at this level."""
-    alternative = estimate.direction or "two-sided"
-    return stats.smallest_effect(estimate.comparison, alpha=alpha, alternative=alternative)
-
-
-def family_size(shown: Shown, estimate: Estimate) -> int:
-    """How many tests share the estimate's correction."""
-    if estimate.family != OTHERS:
-        return shown.estimates.counts[estimate.family]
-    return sum(each.family == OTHERS and each.p is not None for each in shown.found.values())
 
 
 @note
@@ -276,40 +213,6 @@ def defaults(shown: Shown, line: str = "") -> str:
     every = {key: value for each in lines.values() for key, value in each.changes.items() if key in known}
     texts = (setting_text(key, value) for key, value in every.items())
     return f"Unless a line's name says otherwise, as far as it has them: {', '.join(texts)}."
-
-
-@note
-def unfamiliar(shown: Shown) -> str | None:
-    """Which lines are changes of another, and compared with nothing."""
-    found = [line.label for line in shown.lines if line.changes and line.at]
-    return f"Lines without a test of their own: {'; '.join(found)}." if found else None
-
-
-@note
-def opposite(shown: Shown) -> str | None:
-    """Which differences are significant against the claimed direction, in that direction's own correction."""
-    every = {(each.metric, each.line, each.against): each for each in shown.found.values()}
-    found = [each for each in every.values() if each.p_opposite_holm is not None]
-    parts = [
-        f"{shown.section.metric(each.metric.removeprefix(DIFFERENCE)).words} against {each.against} "
-        f"{p_text(each.p_opposite_holm)}"
-        for each in sorted(found, key=lambda each: each.metric)
-        if each.p_opposite_holm < ALPHA
-    ]
-    return f"Significant in the opposite direction: {'; '.join(parts)}." if parts else None
-
-
-@note
-def order(shown: Shown, metric: str, lines: Sequence[str], lowest: bool = False) -> str:
-    """These lines from the best mean to the worst."""
-    page = shown.section.page
-    found = {name: shown.estimates.mean(shown.section, page.lines[name], metric) for name in lines}
-    head = f"Order by mean {shown.section.metric(metric).words}, best first: "
-    if any(each.mean is None for each in found.values()):
-        return f"{head}{EN_DASH} (not all {len(lines)} lines have a mean)."
-    return (
-        head + ", ".join(each.line for each in sorted(found.values(), key=lambda e: e.mean, reverse=not lowest)) + "."
-    )
 
 
 @note

@@ -1,4 +1,4 @@
-"""A page from rows: every table of its spec by budget and data set, as Markdown, CSV and LaTeX; its README blocks."""
+"""A page from rows: every table of its spec by budget and data set, as Markdown, CSV and LaTeX; its overview."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-from regbench.evidence.cells import FIXED, cell, count_cell, difference_text, interval_text, mean_text, number, p_text
+from regbench.evidence import stats
+from regbench.evidence.cells import FIXED, cell, count_cell, difference_text, interval_of
 from regbench.evidence.choices import count
 from regbench.evidence.estimates import Case, Estimate, Estimates, sides
-from regbench.evidence.notes import Shown, code, paper_cells, paper_count, paper_gain, paper_top, smallest, written
+from regbench.evidence.notes import Shown, code, paper_cells, paper_count, paper_gain, paper_top, written
 from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.sections import Section, find_sections
 from regbench.evidence.settings import devices
-from regbench.evidence.spec import PRINTED, Column, Line, Page, Readme, TableSpec, filled, word
-from regbench.evidence.tables import EN_DASH, MINUS, Cell, Table, to_csv, to_markdown, to_tex, write_texts
+from regbench.evidence.spec import PRINTED, Column, Line, Page, TableSpec, filled, word
+from regbench.evidence.tables import Cell, Table, markdown_line, to_csv, to_markdown, to_tex, write_texts
+from regbench.evidence.wording import EN_DASH, MINUS, number, p_text
 
 BUDGET_NOTES = {
     "paper": "The full-size runs. Where the paper does not state its epochs, their number is our choice.",
@@ -29,6 +31,8 @@ CSV_FIELDS = (
     *("n", "seeds", "failed_seeds", "bound", "direction", "family", "p", "p_holm", "p_opposite", "p_opposite_holm"),
     *("p_page", "p_page_holm", "choice", "k", "p_best", "p_best_holm", "smallest_80", "note"),
 )
+
+NOTHING = {"", "0", EN_DASH, FIXED["not run"]}  # what a row of the overview shows that has no training
 
 
 @dataclass(frozen=True)
@@ -172,9 +176,9 @@ def _cell(shown: Shown, row: int, place: int, source: str) -> Cell:
         pairs = shown.estimates.column(section, line, column)
         return Cell(str(len(pairs.seeds) if pairs.done else 0))
     if column.n and column.line:  # of a base, say
-        return count_cell(section.group(section.partner(line, column.line)), _most(shown, column.line))
+        return count_cell(section.group(section.partner(line, column.line)))
     if column.n:
-        return Cell("1") if source == PRINTED else count_cell(section.group(line), section.most)
+        return Cell("1") if source == PRINTED else count_cell(section.group(line))
     if source == PRINTED or (column.paper and not shown.spec.sources):
         return Cell(printed_text(section, line, column) or EN_DASH)
     if source == "both protocols":
@@ -218,11 +222,11 @@ def best_cell(shown: Shown, row: int, place: int, source: str) -> Cell:
     if column.best == "gain":
         if column.text != "at":
             return Cell(difference_text(found, found.p if column.unpaired else found.p_holm), found.notes)
-        interval = f" [{interval_text(found)}]" if found.low is not None else ""
-        return Cell(f"{number(found.mean, found.unit, signed=True)}{interval} at {word(found.choice)}", found.notes)
+        gain = number(found.mean, found.unit, signed=True) + interval_of(found)
+        return Cell(f"{gain} at {word(found.choice)}", found.notes)
     if column.best == "p":
         holm = p_text(found.p_best_holm).removeprefix("p ").removeprefix("= ")
-        return Cell(EN_DASH if found.p_best is None else f"{p_text(found.p_best)} ({holm})")
+        return Cell(f"{p_text(found.p_best)} ({holm})" if found.p_best is not None else EN_DASH)
     value = found.choice if column.best == "choice" else found.top
     return Cell(EN_DASH if value is None else word(value))
 
@@ -240,11 +244,6 @@ def _few(shown: Shown, line: Line) -> tuple[str, ...]:
     few = [f"{word(v)} (n = {len(g.done)})" for v, g in above.items() if not g.failed and len(g.done) < most]
     notes += [f"{line.label}: fewer seeds than the base's {most}: {named} {', '.join(few)}"] if few else []
     return tuple(notes)
-
-
-def _most(shown: Shown, name: str) -> int:
-    groups = [shown.section.group(shown.section.partner(line, name)) for line in shown.lines]
-    return max((len(group.done) for group in groups if group), default=0)
 
 
 def _total(shown: Shown) -> tuple[Cell, ...]:
@@ -375,7 +374,7 @@ def _case_cell(case: Case, estimate: Estimate, column: Column) -> Cell:
     if column.n:
         return Cell(str(len(estimate.seeds)) if estimate.done else "0")
     if column.page_test:
-        return Cell(p_text(estimate.p_page_holm) if estimate.done else EN_DASH)
+        return Cell(p_text(estimate.p_page_holm) or EN_DASH)
     texts = {
         "metric": upper_first(case.section.metric(case.test.metric).words),
         "settings": str(len(case.section.series(case.line))),
@@ -430,79 +429,28 @@ def csv_record(found: Estimate, table: str, budget: str = "", dataset: str = "")
         "table": table,
         "n": len(found.seeds) or None,
         "bound": "lower" if found.bounded else None,
-        "smallest_80": smallest(found) if tested and found.comparison.standard_error else None,
+        "smallest_80": stats.smallest_effect(found.comparison, alternative=found.direction) if tested else None,
         "note": "; ".join(found.notes),
     }
 
 
-def readme_block(built: Built, spec: Readme) -> str:
-    """The block's table: a line a section, or a line for each of its lines in every section."""
-    heads = [column.head for column in spec.columns]
-    texts = sum(column.label or bool(column.name) for column in spec.columns)
-    lines = [f"| {' | '.join(heads)} |", "|" + " :--- |" * (1 + texts) + " ---: |" * (len(heads) - 1 - texts)]
-    for section in built.sections:
-        lines_ = [section.page.lines[name] for name in spec.lines]
-        best = any(column.best for column in spec.columns)
-        own = [each for line in lines_ for each in (section.prefixes(line) if best else section.expanded(line))]
-        own = own or [next(iter(section.page.lines.values()))]
-        if spec.run:
-            own = [line for line in own if (any(section.cells(line)) if best else section.group(line))]
-        lines += [f"| {' | '.join(_readme_cells(built, section, line, spec))} |" for line in own]
-        lines += [f"| {' | '.join(_readme_total(built, section, spec))} |"] if spec.total else []
-    lines += [f"| {name} | not run |" + " |" * (len(heads) - 2) for name in missing(built.page, built.sections)]
-    return "\n".join(lines if built.sections else [*lines[:2], "| not run |" + " |" * (len(heads) - 1)])
-
-
-def _readme_cells(built: Built, section: Section, line: Line, spec: Readme) -> Iterator[str]:
-    estimates = built.estimates[section.budget]
-    yield f"{section.name}, {section.budget}"
-    for column in spec.columns[1:]:
-        if column.label or column.name:
-            yield line.label if column.label else _named(line, column.name, "")
-        elif column.n:
-            yield count_cell(section.group(line)).text if spec.lines else _counts(section)
-        else:
-            yield _readme_text(section, estimates, line, column)
-
-
-def _readme_total(built: Built, section: Section, spec: Readme) -> Iterator[str]:
-    """In how many lines the best is not the base, beside chance and the paper's count."""
-    lines = [each for name in spec.lines for each in section.prefixes(section.page.lines[name])]
-    shown = Shown(section, built.estimates[section.budget], TableSpec("", "", spec.columns), lines, {})
-    yield f"{section.name}, {section.budget}"
-    for place, column in enumerate(spec.columns[1:]):
-        if column.best != "gain":
-            yield "" if place else "all lines"
-            continue
-        ours, theirs = count(section, lines, column.protocol), paper_count(shown) if section.numbers else None
-        text = f"the best is not {lines[0].word} 0 in {ours.above} of {ours.lines} lines, chance {ours.expected:.1f}"
-        beside = f" (the paper: {theirs.above} of {theirs.lines}, chance {theirs.expected:.1f})" if theirs else ""
-        yield text + beside
-
-
-def _counts(section: Section) -> str:
-    counts = sorted({len(group.done) for group in section.groups.values()})
-    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-
-
-def _readme_text(section: Section, estimates: Estimates, line: Line, column: Column) -> str:
-    if column.text == "highest":  # the largest value of a sweep that was run
-        swept = [each for each in section.expanded(section.page.lines[column.line]) if each.at]
-        if not swept:
-            return FIXED["not run"]
-        found = estimates.mean(section, swept[-1], column.metric, column.protocol)
-        return f"{cell(found).text} ({swept[-1].label.split(' ', 1)[1]})"
-    found = estimates.column(section, line, column)
-    if column.minus and found.done:
-        return difference_text(found, found.p_holm)
-    if column.best == "k":
-        return str(found.k)
-    if column.best and found.done:
-        interval = f" [{interval_text(found)}]" if found.low is not None else ""
-        text = f"{number(found.mean, found.unit, signed=True)}{interval} at {word(found.choice)}"
-        return f"{text} (n = {len(found.seeds)})"
-    if column.plain and found.done:
-        return number(found.mean, found.unit)
-    if column.counted and found.done:
-        return f"{mean_text(found)} (n = {len(found.seeds)})"
-    return cell(found).text
+def glance(built: Built) -> str:
+    """What the overview of all results shows of a page: these columns of its tables, the rows that have any of ours."""
+    blocks = []
+    for spec in (each for each in built.page.tables if each.glance):
+        columns = [column for head in spec.glance for column in spec.columns if column.head == head]
+        texts = [column.label or bool(column.name) for column in columns]
+        ours = [
+            not (text or column.paper or column.text == "gain") for text, column in zip(texts, columns, strict=True)
+        ]
+        lines: list[tuple[str, ...]] = []
+        for section in (each for each in built.sections if each.shows(spec)):
+            table = build_table(built.estimates[section.budget], section, spec)
+            places = [table.columns.index(_head(column, section)) for column in columns]
+            for row in ([row[place].text for place in places] for row in table.rows):
+                if not {text for text, own in zip(row, ours, strict=True) if own} <= NOTHING:
+                    lines.append((f"{section.name}, {section.budget}", *row))
+        heads = ("dataset, budget", *(head.replace("{level}", "the fixed level") for head in spec.glance))
+        ruler = "".join(" :--- |" if text else " ---: |" for text in (True, *texts))
+        blocks.append("\n".join([markdown_line(heads), f"|{ruler}", *map(markdown_line, lines)]))
+    return "\n\n".join(blocks)

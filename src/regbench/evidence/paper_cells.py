@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from regbench.evidence.cells import number
 from regbench.evidence.estimates import Estimate
 from regbench.evidence.pages import Built, printed_text, shown_cell
 from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.sections import Section
 from regbench.evidence.spec import PRINTED, TableSpec
-from regbench.evidence.tables import MINUS
+from regbench.evidence.wording import MINUS, number
 
 #: where our number lies beside the paper's
 WITHIN, ABOVE, BELOW, UNTOLD = "within", "above", "below", "untold"

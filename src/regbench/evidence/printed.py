@@ -17,7 +17,7 @@ from regbench.errors import UserError
 from regbench.evidence.best_of_many import chance_of_any
 from regbench.evidence.claims import Checked, chance, check
 from regbench.evidence.numbers import MIRRORED, PaperNumber, PaperNumbers
-from regbench.evidence.wording import amount, bare, listed
+from regbench.evidence.wording import amount, listed, number
 
 ALPHA = 0.05
 BOLD = "in bold"
@@ -65,8 +65,7 @@ def ranks_first(paper: PaperNumbers, table: str, row: str, columns: Sequence[str
     """Is this row the lowest or highest of each column?"""
     parts, good = [], True
     for column in columns:
-        cells = [number for number in paper if (number.table, number.column) == (table, column)]
-        first = BEST[best](cells, key=lambda number: number.value)
+        first = BEST[best](_column(paper, table, column), key=_value)
         own = find_number(paper, table, row, column)
         good = good and own.value == first.value
         parts.append(f"{column}: {row} {own.printed}, {best} {first.printed} ({first.row})")
@@ -81,11 +80,10 @@ def speedups_agree(paper: PaperNumbers, factor: dict, reduction: dict, before: d
     stops = [find_cell(paper, each).value for each in after]
     ratios = [find_cell(paper, before).value / stop for stop in stops]
     found = (
-        f"printed {bare(times, 'times')} times; a reduction of {find_cell(paper, reduction).printed} is "
+        f"printed {number(times, 'times')} times; a reduction of {find_cell(paper, reduction).printed} is "
         f"{by_reduction:.3g} "
         f"times; over {find_cell(paper, before).printed} epochs against {' to '.join(f'{stop:g}' for stop in stops)} "
-        "are "
-        f"over {min(ratios):.3g} to {max(ratios):.3g} times"
+        f"are over {min(ratios):.3g} to {max(ratios):.3g} times"
     )
     return checked(math.isclose(times, by_reduction), found)
 
@@ -106,8 +104,8 @@ def difference_of_order(paper: PaperNumbers, high: dict, low: dict, order: float
 @check
 def all_positive(paper: PaperNumbers, table: str, column: str) -> Checked:
     """Is every number of a column above 0?"""
-    cells = [number for number in paper if (number.table, number.column) == (table, column)]
-    below = [f"{number.row} {number.printed}" for number in cells if number.value <= 0]
+    cells = _column(paper, table, column)
+    below = [f"{cell.row} {cell.printed}" for cell in cells if cell.value <= 0]
     return checked(not below, f"{len(cells) - len(below)} of {len(cells)} are gains" + _without(below))
 
 
@@ -116,8 +114,8 @@ def bold_is_highest(paper: PaperNumbers, table: str) -> Checked:
     """Is the bold number of each row its highest?"""
     wrong = []
     for name, cells in _rows(paper, table).items():
-        bold = max((cell for cell in cells if BOLD in cell.read), key=lambda cell: cell.value, default=None)
-        top = max(cells, key=lambda cell: cell.value)
+        bold = max((cell for cell in cells if BOLD in cell.read), key=_value, default=None)
+        top = max(cells, key=_value)
         if bold is None or bold.value != top.value:
             shown = bold.printed if bold else "nothing"
             wrong.append(f"{name}: bold {shown}, highest {top.printed} at {top.column}")
@@ -143,9 +141,8 @@ def count_beyond_chance(paper: PaperNumbers, table: str) -> Checked:
     chance = 1 - 1 / k
     p = float(special.bdtrc(helped - 1, rows, chance))
     found = (
-        f"were all {k} cells of a row equal, the best would be above strength 0 with chance {k - 1}/{k}: {helped} or "
-        "more "
-        f"of {rows} has probability {p:.2f}"
+        f"were all {k} cells of a row equal, the best would be above strength 0 with chance {k - 1}/{k}: {helped} "
+        f"or more of {rows} has probability {p:.2f}"
     )
     return checked(p < ALPHA, found, basis=CHANCE)
 
@@ -153,7 +150,7 @@ def count_beyond_chance(paper: PaperNumbers, table: str) -> Checked:
 @check
 def best_strengths(paper: PaperNumbers, table: str, least: float) -> Checked:
     """Are most of the best strengths at least this one?"""
-    tops = [float(max(cells, key=lambda cell: cell.value).column) for cells in _rows(paper, table).values()]
+    tops = [float(max(cells, key=_value).column) for cells in _rows(paper, table).values()]
     above = sum(top >= least for top in tops)
     levels = sum(float(cell.column) >= least for cell in next(iter(_rows(paper, table).values())))
     width = len(next(iter(_rows(paper, table).values())))
@@ -173,8 +170,8 @@ def gains_between(paper: PaperNumbers, table: str, low: dict, high: dict) -> Che
         mean.append(100 * (fmean(others) - base))
     inside = sum(bounds[0] - 1e-9 <= gain <= bounds[1] + 1e-9 for gain in best)
     found = (
-        f"the best of {len(others)} strengths gains {bare(min(best), 'pp', True)} to {amount(max(best), 'pp', True)}; "
-        f"{inside} of {len(best)} rows lie within {bounds[0]:g} to {bounds[1]:g} pp; the mean strength gains "
+        f"the best of {len(others)} strengths gains {number(min(best), 'pp', True)} to {amount(max(best), 'pp', True)}"
+        f"; {inside} of {len(best)} rows lie within {bounds[0]:g} to {bounds[1]:g} pp; the mean strength gains "
         f"{amount(fmean(mean), 'pp', True)}"
     )
     return checked(inside == len(best), found)
@@ -199,7 +196,7 @@ def base_spread(paper: PaperNumbers, table: str, gain: dict) -> Checked:
 @check
 def resolution(paper: PaperNumbers, table: str, step: float, gain: dict) -> Checked:
     """How many test images do the printed accuracies fit, and is the gain above two standard errors of a difference?"""
-    cells = [number for number in paper if number.table == table]
+    cells = [cell for cells in _rows(paper, table).values() for cell in cells]
     fit = sum(abs(cell.value / step - round(cell.value / step)) < 1e-6 for cell in cells)
     images, share = round(1 / step), fmean(cell.value for cell in cells)
     error = 100 * math.sqrt(share * (1 - share) / images)
@@ -226,8 +223,8 @@ def rows_above(paper: PaperNumbers, table: str, pairs: Sequence[Sequence[str]]) 
 @check
 def highest_row(paper: PaperNumbers, table: str, model: str, ends: str) -> Checked:
     """Does the highest value of a model's rows stand in a row of this ending?"""
-    cells = [number for number in paper if number.table == table and number.row.startswith(model)]
-    top = sorted(cells, key=lambda number: -number.value)[:2]
+    cells = [cell for name, cells in _rows(paper, table).items() if name.startswith(model) for cell in cells]
+    top = sorted(cells, key=_value, reverse=True)[:2]
     places = [f"{cell.printed} ({cell.row}, {cell.column})" for cell in top]
     return checked(top[0].row.endswith(ends), f"highest {places[0]}, next {places[1]}")
 
@@ -235,7 +232,7 @@ def highest_row(paper: PaperNumbers, table: str, model: str, ends: str) -> Check
 @check
 def better_than_first(paper: PaperNumbers, table: str, column: str, nearly: bool = False) -> Checked:
     """Is every further row of a column above its first? `nearly`: are more of them than chance gives?"""
-    cells = [number for number in paper if (number.table, number.column) == (table, column)]
+    cells = _column(paper, table, column)
     base, others = cells[0], cells[1:]
     above = sum(cell.value > base.value for cell in others)
     p = (len(others) - above + 1) / (len(others) + 1)
@@ -251,8 +248,7 @@ def better_than_first(paper: PaperNumbers, table: str, column: str, nearly: bool
 @check
 def faster_by(paper: PaperNumbers, table: str, epochs: str, seconds: str, claimed: dict) -> Checked:
     """Is the printed speed-up one in epochs, or in the seconds that an epoch happened to take?"""
-    times = {n.row: n.value for n in paper if (n.table, n.column) == (table, seconds)}
-    counts = {n.row: n.value for n in paper if (n.table, n.column) == (table, epochs)}
+    times, counts = ({cell.row: cell.value for cell in _column(paper, table, name)} for name in (seconds, epochs))
     base, *others = times
     fastest = min(others, key=times.get)
     saved, fewer = (100 * (1 - part[fastest] / part[base]) for part in (times, counts))
@@ -260,8 +256,7 @@ def faster_by(paper: PaperNumbers, table: str, epochs: str, seconds: str, claime
     less = sum(counts[row] < counts[base] for row in others)
     found = (
         f"{fastest}: {saved:.1f} % fewer seconds in {counts[fastest]:g} epochs instead of {counts[base]:g}; an epoch "
-        "of "
-        f"the same network took {min(each):.0f} to {max(each):.0f} seconds"
+        f"of the same network took {min(each):.0f} to {max(each):.0f} seconds"
     )
     detail = f"{less} of {len(others)} strengths need fewer epochs; the seconds that an epoch takes are the machine's."
     return checked(fewer >= find_cell(paper, claimed).value, found, detail)
@@ -270,17 +265,12 @@ def faster_by(paper: PaperNumbers, table: str, epochs: str, seconds: str, claime
 @check
 def same_order(paper: PaperNumbers, table: str, first: str) -> Checked:
     """Is one row the best of every column, and how often would that happen to one of equal methods?"""
-    columns: dict[str, list[PaperNumber]] = {}
-    for number in (each for each in paper if each.table == table):
-        columns.setdefault(number.column, []).append(number)
-    best = [
-        (max if column.endswith("IS") else min)(cells, key=lambda c: c.value).row for column, cells in columns.items()
-    ]
+    columns = _grouped(paper, table, "column")
+    best = [(max if column.endswith("IS") else min)(cells, key=_value).row for column, cells in columns.items()]
     won, rows = best.count(first), len(next(iter(columns.values())))
     text = (
         f"best in {won} of {len(columns)} columns; were the {rows} methods equal and the columns independent, one "
-        "given "
-        f"method would have that by chance with probability {rows ** -len(columns):.2g} (one training a cell)"
+        f"given method would have that by chance with probability {rows ** -len(columns):.2g} (one training a cell)"
     )
     return checked(won == len(columns), text)
 
@@ -288,8 +278,7 @@ def same_order(paper: PaperNumbers, table: str, first: str) -> Checked:
 @check
 def scores_compare(paper: PaperNumbers, table: str, higher: str, lower: str, bound: float) -> Checked:
     """Whether two columns come from one extractor that suits both: what speaks against it, with none named."""
-    above = _find_column(paper, table, higher)
-    below = _find_column(paper, table, lower)
+    above, below = ({cell.row: cell.value for cell in _column(paper, table, name)} for name in (higher, lower))
     count = sum(above[row] > below[row] for row in above)
     text = (
         f"{higher} is above {lower} in {count} of {len(above)} rows ({min(above.values()):g} to "
@@ -300,16 +289,25 @@ def scores_compare(paper: PaperNumbers, table: str, higher: str, lower: str, bou
     return Checked(None, "", f"no extractor is named, and none can be excluded; {text}")
 
 
-def _find_column(paper: PaperNumbers, table: str, column: str) -> dict[str, float]:
-    return {number.row: number.value for number in paper if (number.table, number.column) == (table, column)}
+def _value(cell: PaperNumber) -> float:
+    return cell.value
+
+
+def _column(paper: PaperNumbers, table: str, column: str) -> list[PaperNumber]:
+    return [cell for cell in paper if (cell.table, cell.column) == (table, column)]
 
 
 def _rows(paper: PaperNumbers, table: str) -> dict[str, list[PaperNumber]]:
-    rows: dict[str, list[PaperNumber]] = {}
-    for number in paper:
-        if number.table == table:
-            rows.setdefault(number.row, []).append(number)
-    return rows
+    return _grouped(paper, table, "row")
+
+
+def _grouped(paper: PaperNumbers, table: str, by: str) -> dict[str, list[PaperNumber]]:
+    """The numbers of a table by their row or column, in the printed order."""
+    found: dict[str, list[PaperNumber]] = {}
+    for cell in paper:
+        if cell.table == table:
+            found.setdefault(getattr(cell, by), []).append(cell)
+    return found
 
 
 def _base(cells: Sequence[PaperNumber]) -> tuple[float, list[float]]:
@@ -421,10 +419,8 @@ def widths_on_grid(paper: PaperNumbers, figures: Sequence[str], first: int, last
 @check
 def helps_in_all_but_first(paper: PaperNumbers, table: str, model: str) -> Checked:
     """Does the best strength beat strength 0 in every row of a model but its first?"""
-    rows: dict[str, list] = {}
-    for number in (each for each in paper if each.table == table and each.row.startswith(model)):
-        rows.setdefault(number.row, []).append(number)
-    without = [name for name, cells in rows.items() if max(cells, key=lambda cell: cell.value).column == "0"]
+    rows = {name: cells for name, cells in _rows(paper, table).items() if name.startswith(model)}
+    without = [name for name, cells in rows.items() if max(cells, key=_value).column == BASE]
     text = f"in {len(rows) - len(without)} of {len(rows)} rows; not {', '.join(without) or 'none'}"
     return checked(without == list(rows)[:1], text)
 
@@ -432,10 +428,10 @@ def helps_in_all_but_first(paper: PaperNumbers, table: str, model: str) -> Check
 @check
 def best_as_suggested(paper: PaperNumbers, table: str, suggested: Mapping[str, str]) -> Checked:
     """Is the highest value of every model and strategy in the row that the pretrained network suggests?"""
-    groups: dict[str, list] = {}
-    for number in (each for each in paper if each.table == table):
-        groups.setdefault(number.row.rsplit(", ", 1)[0], []).append(number)
-    tops = {name: max(cells, key=lambda cell: cell.value).row.rsplit(", ", 1)[1] for name, cells in groups.items()}
+    groups: dict[str, list[PaperNumber]] = {}
+    for name, cells in _rows(paper, table).items():
+        groups.setdefault(name.rsplit(", ", 1)[0], []).extend(cells)
+    tops = {name: max(cells, key=_value).row.rsplit(", ", 1)[1] for name, cells in groups.items()}
     good = [name for name, top in tops.items() if top == suggested[name.partition(",")[0]]]
     others = [f"{name}: {top}" for name, top in tops.items() if name not in good]
     return checked(

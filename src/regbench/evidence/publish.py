@@ -1,33 +1,70 @@
-"""What an experiment publishes from its rows: tables, its blocks of the README, figures."""
+"""What experiments publish from their rows: tables, figures, the overview of all results."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from regbench.errors import UserError
-from regbench.evidence.documents import BESIDE, PICTURES, TABLES, Document
-from regbench.evidence.pages import Built, build, readme_block, write_page
+from regbench.evidence.documents import BESIDE, PICTURES, TABLES, Document, load_all_pages
+from regbench.evidence.pages import Built, build, glance, write_page
+from regbench.evidence.settings import without_trials
 from regbench.evidence.spec import Page
 from regbench.paths import ROOT
+from regbench.plan.experiments import cells_by_experiment, known_budgets, rows_of_cells
+from regbench.rows.store import Store
 
 README = ROOT / "results" / "README.md"
 BEGIN, END = "<!-- {name}: written by `make tables` -->", "<!-- end of {name} -->"
 
 
+def experiments() -> list[str]:
+    """Every experiment that publishes, in the order of its documents."""
+    return list(load_all_pages())
+
+
+def built_pages(rows: Sequence[dict]) -> dict[str, Built]:
+    """The pages that have any of these rows, by experiment."""
+    known = load_all_pages()
+    cells = cells_by_experiment(list(known), known_budgets(rows))
+    own = {experiment: rows_of_cells(of_one, rows) for experiment, of_one in cells.items()}
+    return {name: build(page, own[name], paper.numbers) for name, (paper, page) in known.items() if own[name]}
+
+
+def publishable(store: Store) -> list[dict]:
+    """The rows that tables are made of: packed ones, and loose ones of the experiments that publish.
+
+    A training by hand counts where ADHOC=1 says so, or its row is packed; of budget smoke none counts beside others.
+    """
+    return without_trials(store.rows(loose=None if by_hand_too() else experiments()))
+
+
+def by_hand_too() -> bool:
+    """Whether ADHOC=1 asks for trainings by hand."""
+    return os.environ.get("ADHOC", "") not in ("", "0")
+
+
+def publish(experiment: str, rows: Sequence[dict], results: Path, pictures: bool = True) -> tuple[Built, list[Path]]:
+    """Write what the experiment publishes; returns what was built and the files.
+
+    Raises:
+        UserError: an experiment that publishes nothing, or one without rows.
+    """
+    if experiment not in experiments():
+        raise UserError(f"experiment={experiment} publishes nothing: allowed are {', '.join(experiments())}")
+    if not rows:
+        raise UserError(f"experiment={experiment} has no rows yet: run `make reproduce-{experiment}` first")
+    return publish_page(*load_all_pages()[experiment], rows, results, pictures)
+
+
 def publish_page(
     document: Document, page: Page, rows: Sequence[dict], results: Path, pictures: bool = True
 ) -> tuple[Built, list[Path]]:
-    """Write everything of one page into `results`; returns what was built and the files."""
+    """Write the tables and figures of one page into `results`; returns what was built and the files."""
     built = build(page, rows, document.numbers)
-    written = write_page(
-        built,
-        results / "tables",
-        [TABLES[name]() for name in page.tables_after],
-        [BESIDE[name] for name in page.tables_beside],
-    )
-    for spec in page.readme:
-        written.append(write_readme(spec.block, readme_block(built, spec), results))
+    after, beside = [TABLES[name]() for name in page.tables_after], [BESIDE[name] for name in page.tables_beside]
+    written = write_page(built, results / "tables", after, beside)
     return built, written + (draw(built, results / "figures") if pictures else [])
 
 
@@ -39,10 +76,19 @@ def draw(built: Built, folder: Path) -> list[Path]:
     return drawn + [path for name in built.page.pictures for path in PICTURES[name](built, folder)]
 
 
-def write_readme(name: str, block: str, results: Path) -> Path:
-    """The results' README with one of its blocks; of other results it is made from this repository's."""
-    target = results / README.name
-    return write_block(name, block, target if target.exists() else README, target)
+def write_overview(pages: Mapping[str, Built], results: Path) -> Path:
+    """The results' README with the overview of these pages; of other results it is made from this repository's."""
+    known, target = load_all_pages(), results / README.name
+    parts = [
+        f"## {_heading(known[name][0], built.page)}\n\n{text}"
+        for name, built in pages.items()
+        if (text := glance(built))
+    ]
+    return write_block("results", "\n\n".join(parts), target if target.exists() else README, target)
+
+
+def _heading(document: Document, page: Page) -> str:
+    return document.short if page.what in document.short else f"{document.short}: {page.what}"
 
 
 def write_block(name: str, block: str, source: Path, target: Path) -> Path:

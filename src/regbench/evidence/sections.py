@@ -194,7 +194,7 @@ class Section:
 
 
 def find_sections(page: Page, rows: Sequence[dict], numbers: PaperNumbers | None) -> list[Section]:
-    """One section for each budget, the fullest first, and data set of the page that has rows.
+    """One section for each budget, the fullest first, and data set of the page that has rows of its own.
 
     Raises UserError for a row of another data set or without a line, where rows of a section differ in what they must
     share or were trained on different images, where rows along a sweep differ in more than what is swept, and rows of
@@ -208,9 +208,17 @@ def find_sections(page: Page, rows: Sequence[dict], numbers: PaperNumbers | None
     found = []
     for budget, dataset in product(budgets_of(rows), page.datasets):
         own = [row for row in chosen if (row["budget"], row["config"]["dataset"]["name"]) == (budget, dataset)]
-        if own:
-            found.append(_section(page, dataset, budget, own, numbers))
+        section = _section(page, dataset, budget, own, numbers) if own else None
+        if section and not _is_borrowed(section):
+            found.append(section)
     return found
+
+
+def _is_borrowed(section: Section) -> bool:
+    """Whether its rows are of one line alone, trained for another experiment, beside which nothing stands here."""
+    lines = {key[0] for key in section.groups}
+    own = any(row["experiment"] == section.page.experiment for row in section.rows)
+    return len(lines) == 1 < len(section.page.lines) and not own
 
 
 def plain(value: object) -> object:

@@ -162,8 +162,8 @@ class TableSpec:
     `across`: the last swept setting of the lines makes columns, or choices. An `optional` table is shown where any of
     its lines has rows of its own; with `run` only lines with rows stand in it, `unchanged` leaves out those of changes,
     `total` counts the lines whose best is not their base. `listed`: the CSV has the mean of every cell that was chosen
-    among. `floor` is a last line, of what all trainings measured: its `label`, and by metric of a column the one that
-    stands there.
+    among. `glance`: the heads of the columns that stand in the overview of all results. `floor` is a last line, of what
+    all trainings measured: its `label`, and by metric of a column the one that stands there.
     """
 
     id: str
@@ -180,6 +180,7 @@ class TableSpec:
     unchanged: bool = False
     total: bool = False
     listed: bool = False
+    glance: tuple[str, ...] = ()
     floor: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -238,20 +239,6 @@ class FigureSpec:
 
 
 @dataclass(frozen=True, eq=False)
-class Readme:
-    """A block of the README between its marks: a line a section, or one for each of `lines` (`run`: that was run).
-
-    `total` adds in how many of them the best is not the base.
-    """
-
-    block: str
-    columns: tuple[Column, ...]
-    lines: tuple[str, ...] = ()
-    run: bool = False
-    total: bool = False
-
-
-@dataclass(frozen=True, eq=False)
 class Page:
     """Everything that is printed of one experiment.
 
@@ -276,7 +263,6 @@ class Page:
     references: tuple[str, ...] = ()
     families: Mapping[str, Family] = field(default_factory=dict)
     figures: tuple[FigureSpec, ...] = ()
-    readme: tuple[Readme, ...] = ()
     titled: str = ""
     capped: bool = False
     share: tuple[str, ...] = ()
@@ -349,10 +335,6 @@ def load_page(path: Path) -> Page:
         guide=guide.read_text(encoding="utf-8") if guide.is_file() else "",
         tables=tuple(_table(entry, f"{where}, table {i}") for i, entry in enumerate(content.get("tables", []), 1)),
         figures=tuple(_figure(entry, f"{where}, figure {i}") for i, entry in enumerate(content.get("figures", []), 1)),
-        readme=tuple(
-            made(Readme, entry, f"{where}, readme", columns=_columns(entry, f"{where}, readme"))
-            for entry in content.get("readme", [])
-        ),
     )
     _check_names(page, where)
     return _spelled(page)
@@ -463,7 +445,6 @@ def _spelled(page: Page) -> Page:
         references=every(page.references),
         families={name: tests(family) for name, family in page.families.items()},
         tables=tuple(replace(spec, lines=every(spec.lines), skip=every(spec.skip)) for spec in page.tables),
-        readme=tuple(replace(spec, lines=every(spec.lines)) for spec in page.readme),
         figures=tuple(map(figure, page.figures)),
     )
 
@@ -524,6 +505,8 @@ def _check_names(page: Page, where: str) -> None:
         here = f"{where}, table {table.id}"
         for name in (*table.lines, *table.skip):
             allowed("lines", name, known_lines(page), here)
+        for head in table.glance:
+            allowed("glance", head, [column.head for column in table.columns], here)
         if table.floor and "label" not in table.floor:
             raise UserError(f"{here}: floor has no label")
         for name in table.tests:
@@ -531,8 +514,6 @@ def _check_names(page: Page, where: str) -> None:
         for name in table.sources:
             allowed("sources", name, (PRINTED, *PROTOCOLS), here)
         _check_columns(table.columns, page, here)
-    for readme in page.readme:
-        _check_columns(readme.columns, page, f"{where}, readme {readme.block}")
     for figure in page.figures:
         for panel in figure.panels:
             for name in (*panel.lines, *filter(None, (panel.over,))):

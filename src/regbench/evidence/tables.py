@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regbench.errors import UserError
+from regbench.evidence.wording import EN_DASH, MINUS
 
-EN_DASH = "\u2013"
-MINUS = "\u2212"
 _TEX = {
     "\\": r"\textbackslash{}",
     "±": r"$\pm$",
@@ -60,9 +59,9 @@ class Table:
 
 def to_markdown(table: Table, level: int = 2) -> str:
     """The table under a heading of the given level, its footnotes and notes as a list below."""
-    lines = [f"{'#' * level} {table.title}", "", _markdown_line(table.columns)]
+    lines = [f"{'#' * level} {table.title}", "", markdown_line(table.columns)]
     lines.append("|" + "|".join([" :--- "] + [" ---: "] * (len(table.columns) - 1)) + "|")
-    lines += [_markdown_line([_marked(cell, table) for cell in row]) for row in table.rows]
+    lines += [markdown_line([_marked(cell, table) for cell in row]) for row in table.rows]
     below = [f"- <sup>{number}</sup> {note}" for number, note in enumerate(table.footnotes, 1)]
     below += [f"- {note}" for note in table.notes]
     return "\n".join([*lines, *([""] if below else []), *below]) + "\n"
@@ -117,7 +116,7 @@ def _marked(cell: Cell, table: Table) -> str:
     return cell.text + (f" <sup>{numbers}</sup>" if numbers else "")
 
 
-def _markdown_line(texts: Sequence[str]) -> str:
+def markdown_line(texts: Sequence[str]) -> str:
     return "| " + " | ".join(text.replace("|", r"\|") for text in texts) + " |"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from regbench.evidence.settings import data_words, image_count
-from regbench.evidence.tables import EN_DASH
+from regbench.evidence.wording import EN_DASH
 
 WATCHED = {"accuracy": "the accuracy", "base": "the base loss", "compound": "the compound loss"}
 BETTER = {"accuracy": "a higher accuracy", "base": "a lower base loss", "compound": "a lower compound loss"}

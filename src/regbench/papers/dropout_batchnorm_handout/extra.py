@@ -12,7 +12,7 @@ from regbench.errors import UserError
 from regbench.evidence.claims import Checked, check
 from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.evidence.printed import FORMULA, checked
-from regbench.evidence.wording import bare
+from regbench.evidence.wording import number
 
 
 @check
@@ -67,7 +67,7 @@ def _vector(paper: PaperNumbers, table: str, found: Sequence[float]) -> Checked:
     good = all(
         abs(value - cell.value) <= 0.5 * 10 ** -_digits(cell) + 1e-9 for value, cell in zip(found, printed, strict=True)
     )
-    computed = ", ".join(bare(value, "") for value in found)
+    computed = ", ".join(number(value, "") for value in found)
     return checked(good, f"computed {computed}; printed {', '.join(cell.printed for cell in printed)}")
 
 

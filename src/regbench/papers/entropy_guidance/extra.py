@@ -11,7 +11,7 @@ import numpy as np
 from regbench.evidence.claims import Checked, check
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.printed import FORMULA, INITIAL, checked
-from regbench.evidence.tables import MINUS
+from regbench.evidence.wording import MINUS
 
 
 @check

@@ -5,7 +5,7 @@ from __future__ import annotations
 from regbench.evidence.best_notes import choosable
 from regbench.evidence.groups import flatten
 from regbench.evidence.notes import Shown, note
-from regbench.evidence.tables import EN_DASH
+from regbench.evidence.wording import EN_DASH
 
 ALPHA = 0.05  # the paper's
 NULL = "null control"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from statistics import fmean, variance
 
-from regbench.evidence.cells import number
 from regbench.evidence.notes import Shown, note, paper_cells, paper_gain, paper_top
 from regbench.evidence.numbers import PaperNumber
+from regbench.evidence.wording import number
 
 
 def percent(cell: PaperNumber) -> str:

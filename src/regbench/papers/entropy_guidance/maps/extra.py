@@ -5,8 +5,7 @@ from __future__ import annotations
 from regbench.evidence.claims import Checked, check
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.printed import find_number
-from regbench.evidence.tables import MINUS
-from regbench.evidence.wording import amount
+from regbench.evidence.wording import MINUS, amount
 from regbench.paths import ROOT
 
 MAP = ROOT / "results" / "tables" / "entropy-map-vgg16.md"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.notes import Shown, note
 from regbench.evidence.numbers import PaperNumber, PaperNumbers
-from regbench.evidence.tables import EN_DASH
+from regbench.evidence.wording import EN_DASH
 
 TABLE, SECONDS, EPOCHS = "3", "Training Time (s)", "# of Epochs"
 WORDS = {"epochs": "fewer epochs", "accuracy": "a higher accuracy", "iou": "a higher IoU"}

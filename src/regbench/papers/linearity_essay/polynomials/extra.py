@@ -14,12 +14,13 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 
 from regbench.evidence import stats
-from regbench.evidence.cells import cell, difference_text, number
+from regbench.evidence.cells import cell, difference_text
 from regbench.evidence.documents import picture, table
 from regbench.evidence.estimates import Estimate, p_values, ranked
 from regbench.evidence.pages import Built, csv_record
 from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
-from regbench.evidence.tables import EN_DASH, Cell, Table
+from regbench.evidence.tables import Cell, Table
+from regbench.evidence.wording import EN_DASH, number
 
 DEGREES = range(1, 11)
 SEEDS = range(20)  # of the noise
@@ -111,15 +112,13 @@ def finding(reach: float) -> str:
     """What Z does as the degree climbs, in a sentence whose numbers are computed."""
     found = gaps(reach)
     trend = ranked(Estimate("degree", "trend_of_additivity_gap", f"|x| < {reach:g}", "rho"), found)
-    p, _ = p_values(trend.comparison, "greater")
+    text = difference_text(trend, p_values(trend.comparison, "greater")[0])
     rising = sum(all(b > a for a, b in pairwise(values.values())) for values in found.values())
     means = {degree: float(np.mean([values[degree] for values in found.values()])) for degree in DEGREES}
     falls = [str(degree) for degree in DEGREES[1:] if means[degree] < means[degree - 1]]
     where = f"the mean falls at degree {', '.join(falls)}" if falls else "the mean rises with every degree"
-    return (
-        f"|x| < {reach:g}: Spearman's rho of Z with the degree {difference_text(trend, p)} "
-        f"(over noise seeds, one-sided, uncorrected); {where}; Z rises at every step in {rising} of {len(found)} fits."
-    )
+    rho = f"Spearman's rho of Z with the degree {text} (over noise seeds, one-sided)"
+    return f"|x| < {reach:g}: {rho}; {where}; Z rises at every step in {rising} of {len(found)} fits."
 
 
 @picture

@@ -11,7 +11,8 @@ from regbench.evidence.sections import Section
 from regbench.evidence.settings import replicates
 from regbench.evidence.spec import word
 from regbench.evidence.stops import usable
-from regbench.evidence.tables import EN_DASH, MINUS, Cell, Table
+from regbench.evidence.tables import Cell, Table
+from regbench.evidence.wording import EN_DASH, MINUS
 from regbench.papers.entropy_guidance.autoencoders.extra import FIGURES, PENALTIES
 
 ALPHA = 0.01  # the paper's, two-sided and uncorrected
