@@ -6,7 +6,7 @@ from scipy import special
 
 from regbench.errors import UserError
 from regbench.evidence import stats
-from regbench.evidence.looks import LOOKS, core_hours, decide, nominal_level, seeds_needed, spent
+from regbench.evidence.looks import LOOKS, core_hours, nominal_level, seeds_needed, spent
 
 REPEATS = 100_000
 SLACK = 3 * (0.05 * 0.95 / REPEATS) ** 0.5  # three standard errors of a simulated 5 %
@@ -105,18 +105,6 @@ def test_seeds_needed_grow_with_the_square_of_the_spread_and_never_fall_below_th
     assert seeds_needed(-0.01, 1.0) == seeds_needed(0.01, 1.0) == pytest.approx(77_500, rel=0.01)
     assert seeds_needed(0.0, 1.0) is seeds_needed(1e-5, 1.0) is None
     assert seeds_needed(0.8, 1.0, sides=2) > seeds_needed(0.8, 1.0)
-
-
-def test_a_verdict_says_at_which_look_it_fell():
-    p_values = {"better": 0.017, "worse": None, "no effect": 0.9}
-    assert [(decide(n, p_values).verdict, decide(n, p_values).look) for n in (4, 5, 7, 10)] == [
-        ("undecided", None),
-        ("better", 5),
-        ("better", 5),
-        ("better", 10),
-    ]
-    assert decide(5, {"better": 0.018}).verdict == "undecided" and not decide(5, {"better": 0.018}).decided
-    assert decide(40, {"better": 0.026}).look == 20
 
 
 def test_between_looks_the_lower_one_counts_and_before_the_first_nothing_is_decided():

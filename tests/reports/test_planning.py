@@ -74,8 +74,8 @@ def test_effect_scatter_seeds_trainings_and_core_hours_are_those_by_hand(tmp_pat
     found = {each.claim.id: each for each in planner(tmp_path, rows).plan().claims}
     gain = found["gain"]
     assert gain.need.effect == 1.0 and gain.need.scatter == pytest.approx(SD) and gain.need.n == 5
-    # two comparisons in its family (`tiny` has another margin), each at the level of its look with power 0.8
-    assert gain.need.seeds == looks.seeds_needed(1.0, SD, family=2) == 10
+    # `tiny` asks the same comparison within another margin: it is one, at the level of its look with power 0.8
+    assert gain.need.seeds == looks.seeds_needed(1.0, SD, family=1) == 8
     assert (gain.look, gain.trainings) == (10, 10)
     assert gain.hours == pytest.approx(5 * 0.5 + 5 * 1.0)
     config = rows[0]["config"]
@@ -175,7 +175,7 @@ def test_settle_stops_where_a_step_changes_nothing(script, monkeypatch, tmp_path
 def test_the_plan_is_a_line_a_claim(script, monkeypatch, tmp_path, rows, capsys):
     assert called(script, monkeypatch, tmp_path, rows) == 0
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 5 and said[1].split()[:8] == ["gain", "1.00", "0.79", "5", "10", "10", "10", "7.50"]
+    assert len(said) == 5 and said[1].split()[:8] == ["gain", "1.00", "0.79", "5", "8", "10", "10", "7.50"]
     assert said[1].endswith("make settle CLAIMS=gain BUDGET=quick") and "> 7.50" in said[2]
     assert said[-1] == "0 of 3 claims that trainings can answer are decided; 2 can be settled"
 

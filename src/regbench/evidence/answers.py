@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from regbench.evidence import looks, verdicts
 from regbench.evidence.claims import CHANCES, CHECKS, Claim, call
@@ -11,8 +11,9 @@ from regbench.evidence.documents import Document
 from regbench.evidence.judging import Case, Judged, judge_claims
 from regbench.evidence.pages import Built
 from regbench.evidence.settings import BUDGETS, devices, image_count
-from regbench.evidence.wording import amount, interval_text, number, p_text
+from regbench.evidence.wording import amount, interval_text, listed, number, p_text
 
+SLIP = "a slip of print"
 SHOWN = 3  # comparisons that a short answer names one by one
 
 
@@ -41,6 +42,11 @@ class Answer:
         return self.judged.cases if self.judged else ()
 
     @property
+    def slip(self) -> bool:
+        """Whether it is an inconsistency of print and not of substance."""
+        return self.claim.slip and self.word == verdicts.INCONSISTENT
+
+    @property
     def testable(self) -> bool:
         """Whether trainings could answer it."""
         return self.claim.kind in ("cases", "not_run")
@@ -63,8 +69,14 @@ def _answer(claim: Claim, judged: Sequence[Judged], document: Document, pages: M
     if claim.check:
         checked = call(claim.check, CHECKS, document.numbers)
         names = {True: verdicts.CONSISTENT, False: verdicts.INCONSISTENT, None: verdicts.NOT_TESTABLE}
-        why = checked.why + "; a slip of print" * (claim.slip and checked.good is False)
-        return Answer(claim, names[checked.good], checked.found, why, checked.runs, "", checked.details, chance)
+        answer = Answer(
+            claim, names[checked.good], checked.found, checked.why, checked.runs, "", checked.details, chance
+        )
+        return (
+            replace(answer, why=f"{checked.why}; a slip of print, on which no conclusion rests")
+            if answer.slip
+            else answer
+        )
     if claim.not_testable:
         return Answer(claim, verdicts.NOT_TESTABLE, "", claim.not_testable)
     if claim.not_run or not judged:
@@ -231,7 +243,7 @@ def runs_text(judged: Judged, rows: Sequence[dict]) -> str:
 def settings_text(rows: Sequence[dict]) -> str:
     """What was trained on what: network and width, pixels, images, epochs."""
     configs = [row["config"] for row in rows]
-    networks = sorted({_network(config["model"]) for config in configs})
+    networks = _networks([config["model"] for config in configs])
     sides = sorted({str(config["dataset"]["side"]) for config in configs if "side" in config["dataset"]})
     images = sorted({config["dataset"].get("train_images") or 0 for config in configs})
     epochs = sorted({config["epochs"] for config in configs})
@@ -242,11 +254,14 @@ def settings_text(rows: Sequence[dict]) -> str:
     return ", ".join(parts)
 
 
-def _network(model: Mapping[str, object]) -> str:
-    width = model.get("widths", model.get("width"))
-    if width is None:
-        return str(model["name"])
-    return f"{model['name']} of width {'-'.join(map(str, width)) if isinstance(width, list) else width}"
+def _networks(models: Sequence[Mapping[str, object]]) -> list[str]:
+    """`dcgan and sngan of width 32-64`, one text a width."""
+    names: dict[str, set[str]] = {}
+    for model in models:
+        width = model.get("widths", model.get("width"))
+        of = "" if width is None else f" of width {'-'.join(map(str, width)) if isinstance(width, list) else width}"
+        names.setdefault(of, set()).add(str(model["name"]))
+    return sorted(listed(sorted(found)) + of for of, found in names.items())
 
 
 def _rows(cases: Sequence[Case]) -> list[dict]:

@@ -10,7 +10,8 @@ not_testable   what the paper leaves out
 
 `effect` names the paper's own effect by cells of numbers.yaml; its rows default to those of the compared lines.
 `condition` is a setting of ours that the verdict depends on. `control` names another claim, whose answer stands beside
-this one's. `implied`: the document does not state it. `slip`: an inconsistency of print and not of substance.
+this one's. `implied`: the document does not state it. `slip`: what is printed contradicts
+itself, and no conclusion of the document rests on it.
 """
 
 from __future__ import annotations

@@ -324,13 +324,14 @@ def _family(judged: Judged, case: Case) -> tuple:
 
 
 def _corrected(cases: Sequence[Case]) -> list[Case]:
-    estimates = [case.estimate for case in cases]
-    if not estimates[0].family:  # what no page has corrected
-        estimates = corrected(estimates)
-    equal, smaller, different = (
-        stats.holm([function(case) for case in cases]) for function in (_equal, _smaller, _different)
-    )
-    found = []
+    own = {(case.key, case.direction): case.estimate for case in cases}
+    if not cases[0].estimate.family:  # what no page has corrected
+        own = dict(zip(own, corrected(list(own.values())), strict=True))
+    estimates = [own[case.key, case.direction] for case in cases]
+    equal = _holm(cases, _equal, lambda case: (case.key, case.direction == NO_GAIN, case.margin))
+    smaller = _holm(cases, _smaller, lambda case: (case.key, case.direction, case.claimed))
+    different = _holm(cases, _different, lambda case: case.key)
+    size, found = len({case.key for case in cases}), []
     for place, (case, estimate) in enumerate(zip(cases, estimates, strict=True)):
         claimed = estimate.p_best_holm if estimate.choice is not None else estimate.p_holm
         opposite = estimate.p_opposite_holm
@@ -339,9 +340,17 @@ def _corrected(cases: Sequence[Case]) -> list[Case]:
         elif case.direction == NO_GAIN:
             claimed, opposite = None, claimed
         p = PValues(claimed, opposite, equal[place], smaller[place])
-        word = verdicts.judge(p, case.n, case.direction, case.identical, max(case.family, len(cases)))
-        found.append(replace(case, estimate=estimate, p=p, word=word, family=max(case.family, len(cases))))
+        family = max(case.family, size)
+        word = verdicts.judge(p, case.n, case.direction, case.identical, family)
+        found.append(replace(case, estimate=estimate, p=p, word=word, family=family))
     return found
+
+
+def _holm(cases: Sequence[Case], p_of: Callable[[Case], float | None], tested: Callable) -> list[float | None]:
+    """Holm's correction, in which what is the same test is one, whatever else two claims differ in."""
+    unique = {tested(case): p_of(case) for case in cases}
+    found = dict(zip(unique, stats.holm(list(unique.values())), strict=True))
+    return [found[tested(case)] for case in cases]
 
 
 def _equal(case: Case) -> float | None:

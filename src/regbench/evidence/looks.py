@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
@@ -30,19 +29,6 @@ POWER = 0.8
 MOST = 10**7  # seeds: whatever needs more is out of reach
 LEAST = 3  # seeds of the first look and between two
 NODES = 96  # of each integral
-UNDECIDED = "undecided"
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A verdict and the look (in seeds) at which it fell; undecided: the last look there was, None before the first."""
-
-    verdict: str
-    look: int | None
-
-    @property
-    def decided(self) -> bool:
-        return self.verdict != UNDECIDED
 
 
 def spent(information: float, alpha: float = ALPHA) -> float:
@@ -78,15 +64,6 @@ def nominal_level(n: int, sides: int = 1, alpha: float = ALPHA, looks: Sequence[
     look = look_at(n, looks)
     levels = _levels(tuple(looks), sides, alpha / family)
     return 0.0 if look is None else family * levels[looks.index(look)]
-
-
-def decide(
-    n: int, p_values: Mapping[str, float | None], family: int = 1, looks: Sequence[int] = LOOKS, alpha: float = ALPHA
-) -> Decision:
-    """The first of these verdicts whose one-sided p-value is below the level of n seeds, Holm's in a family."""
-    level = nominal_level(n, alpha=alpha, looks=looks, family=family)
-    found = (verdict for verdict, p in p_values.items() if p is not None and p < level)
-    return Decision(next(found, UNDECIDED), look_at(n, looks))
 
 
 def seeds_needed(

@@ -7,6 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from string import ascii_lowercase
 
 from regbench.evidence import verdicts
 from regbench.evidence.answers import Answer, answer_document, sure
@@ -102,6 +103,8 @@ def summary(documents: Mapping[str, Document], answers: Mapping[str, Mapping[str
         "",
         f"Trainings could answer {len(testable)} of the {len(every)} claims; {decided} of these ({share}) are decided.",
     ]
+    slips = sum(answer.slip for answer in every)
+    lines += [f"Of the inconsistent ones {slips} are slips of print, on which no conclusion rests."] if slips else []
     return "\n".join(lines) + "\n"
 
 
@@ -113,13 +116,16 @@ def _counts(answers: Iterable[Answer], words: Sequence[str]) -> list[str]:
 
 def document_part(document: Document, answers: Mapping[str, Answer]) -> str:
     """The claims of one paper: those that trainings answered by what was trained, then all others."""
+    said_often = Counter(answer.claim.condition for answer in answers.values() if answer.claim.condition)
+    marks = dict(zip((text for text, count in said_often.items() if count > 1), ascii_lowercase, strict=False))
     tables = ", ".join(f"[{page.experiment}](tables/{page.experiment}.md)" for page in document.pages)
     lines = [f"## {document.short}", "", f"*{document.title}*. Tables: {tables}.", ""]
+    lines += [f"<sup>{mark}</sup> {text}\n" for text, mark in marks.items()]
     groups: dict[tuple, list[Answer]] = {}
     for answer in answers.values():
         groups.setdefault(_group(answer), []).append(answer)
     for key in sorted(groups, key=lambda key: key[0]):
-        lines += _group_part(key, groups[key])
+        lines += _group_part(key, groups[key], marks)
     return "\n".join(lines)
 
 
@@ -130,27 +136,33 @@ def _group(answer: Answer) -> tuple:
     return (order.get(answer.word, 1),)
 
 
-def _group_part(key: tuple, answers: Sequence[Answer]) -> list[str]:
+def _group_part(key: tuple, answers: Sequence[Answer], marks: Mapping[str, str]) -> list[str]:
     if key[0] == 0:
         head, columns = f"{key[1]}: {key[2]}; {key[3]}", ("claim", "found", "verdict")
-        rows = [(said(each), each.found, f"**{each.word}**: {each.why}") for each in answers]
+        rows = [(said(each, marks), each.found, f"**{each.word}**: {each.why}") for each in answers]
     elif key[0] == 1:
         head, columns = OWN, ("claim", "computed", "verdict")
-        rows = [(said(each), each.found, f"**{each.word}**") for each in answers]
+        rows = [
+            (said(each, marks), each.found, f"**{each.word}**{', a slip of print' * each.slip}") for each in answers
+        ]
     elif key[0] == 2:
         head, columns = "Not run", ("claim", "why", "what would answer it")
-        rows = [(said(each), each.why, each.needed) for each in answers]
+        rows = [(said(each, marks), each.why, each.needed) for each in answers]
     else:
         head, columns = "Not testable", ("claim", "why")
-        rows = [(said(each), each.why or each.found) for each in answers]
+        rows = [(said(each, marks), each.why or each.found) for each in answers]
     return [f"### {head}", "", _row(columns), _row(["---"] * len(columns)), *map(_row, rows), ""]
 
 
-def said(answer: Answer) -> str:
-    """The claim with its anchor, what is ours about it, and the condition that its verdict depends on."""
+def said(answer: Answer, marks: Mapping[str, str]) -> str:
+    """The claim with its anchor, what is ours about it, and the condition of its verdict, or that one's mark."""
     claim = answer.claim
     text = f'<a id="{claim.id}"></a>{claim.claim}' + " (Implied.)" * claim.implied
-    return f"{text} {claim.condition}".strip()
+    return (
+        f"{text}<sup>{marks[claim.condition]}</sup>"
+        if claim.condition in marks
+        else f"{text} {claim.condition}".strip()
+    )
 
 
 def to_csv(documents: Mapping[str, Document], answers: Mapping[str, Mapping[str, Answer]]) -> str:

@@ -35,11 +35,6 @@ def until_stop(row: dict, protocol: str) -> dict:
     return {**row, "epochs": ordered(row)[: stop_epoch(row, protocol)]}
 
 
-def at_best(row: dict, protocol: str, metric: str) -> float:
-    """`metric` on the test split at the epoch of the best accuracy on the protocol's split, before its stop."""
-    return protocols.reported(until_stop(row, protocol), protocol, MODE, metric)
-
-
 def best_score(row: dict, protocol: str) -> float:
     """The best accuracy, in [0, 1], on the split that the protocol chooses on, before its stop."""
     return protocols.selected(until_stop(row, protocol), protocol, MODE)[PROTOCOLS[protocol]][MODE]["accuracy"]
