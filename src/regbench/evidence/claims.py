@@ -25,6 +25,7 @@ from regbench.errors import UserError
 from regbench.evidence import verdicts
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.numbers import load_yaml
+from regbench.evidence.registry import Registry
 from regbench.evidence.spec import Page, allowed, is_named, known_lines, made
 
 KINDS = ("cases", "check", "not_run", "not_testable")
@@ -32,8 +33,8 @@ EFFECT_KEYS = ("table", "row", "column", "minus", "times")
 TRAININGS, NUMBERS = "trainings", "numbers"  # what makes the sides of a comparison identical
 
 #: checks and chances by name: (document's numbers, **arguments) -> Checked, or a sentence
-CHECKS: dict[str, Callable] = {}
-CHANCES: dict[str, Callable] = {}
+CHECKS, CHANCES = Registry("check"), Registry("chance")
+check, chance = CHECKS.register, CHANCES.register
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,6 @@ class Checked:
     why: str
     details: tuple[str, ...] = ()
     runs: str = ""
-
-
-def check(function: Callable) -> Callable:
-    """Register a check under its function's name."""
-    CHECKS[function.__name__] = function
-    return function
-
-
-def chance(function: Callable) -> Callable:
-    """Register what chance alone gives under its function's name."""
-    CHANCES[function.__name__] = function
-    return function
 
 
 @dataclass(frozen=True, eq=False)

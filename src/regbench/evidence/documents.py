@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,33 +20,17 @@ from regbench.evidence.claims import Claim, load_claims
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.notes import parsed
 from regbench.evidence.numbers import PaperNumbers, load_paper_numbers
+from regbench.evidence.registry import Registry
 from regbench.evidence.spec import Page, allowed, load_page
 
 OWN = Path(__file__).resolve().parents[1] / "papers"
 SEARCH = "REGBENCH_PAPERS"
 TABLE, NUMBERS, EXTRA, CLAIMS = "table.yaml", "numbers.yaml", "extra.py", "claims.yaml"
-#: what an `extra.py` may register beside metrics and notes, by name: tables of no section, pictures
-TABLES: dict[str, Callable] = {}
-BESIDE: dict[str, Callable] = {}
-PICTURES: dict[str, Callable] = {}
-
-
-def table(function: Callable) -> Callable:
-    """Register a table of no section under its function's name: () -> Table, named in a page's `tables_after`."""
-    TABLES[function.__name__] = function
-    return function
-
-
-def beside(function: Callable) -> Callable:
-    """Register tables of a section under their function's name: (section) -> tables, named in `tables_beside`."""
-    BESIDE[function.__name__] = function
-    return function
-
-
-def picture(function: Callable) -> Callable:
-    """Register pictures under their function's name: (built, folder) -> paths, named in a page's `pictures`."""
-    PICTURES[function.__name__] = function
-    return function
+#: what an `extra.py` may register beside metrics, notes and checks, each named by its page: tables of no section in
+#: `tables_after`, () -> Table; of a section in `tables_beside`, (section) -> tables; in `pictures` (built, folder) ->
+#: paths
+TABLES, BESIDE, PICTURES = Registry("table"), Registry("table"), Registry("picture")
+table, beside, picture = TABLES.register, BESIDE.register, PICTURES.register
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from regbench.evidence import protocols
 from regbench.evidence.groups import Group
 from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.readings import last, ordered
+from regbench.evidence.registry import Registry
 from regbench.evidence.stops import base_stop, stopped, until_stop
 
 #: (row, protocol, evaluation mode) -> value; None where the row's method has no such value
@@ -61,18 +62,14 @@ class Metric:
         return protocols.HELD_OUT if protocols.HELD_OUT in self.protocols else self.protocols[0]
 
 
-METRICS: dict[str, Metric] = {}
+METRICS = Registry("metric")
 
 
 def metric(name: str, unit: str, words: str, **more) -> Callable[[Read], Read]:
     """Register a reader under a name that specs use. Raises UserError for a name that another reader has."""
 
     def register(read: Read) -> Read:
-        known = METRICS.get(name)
-        if known is not None and known.read.__code__.co_filename != read.__code__.co_filename:
-            raise UserError(f"metric {name!r} is registered twice")
-        METRICS[name] = Metric(name, unit, read, words, **more)
-        return read
+        return METRICS.put(name, Metric(name, unit, read, words, **more), read)
 
     return register
 

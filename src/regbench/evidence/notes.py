@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -14,6 +14,7 @@ from regbench.evidence.estimates import LINES, OTHERS, Estimate, Estimates, side
 from regbench.evidence.groups import flatten
 from regbench.evidence.numbers import PaperNumber
 from regbench.evidence.protocols import PROTOCOLS
+from regbench.evidence.registry import Registry
 from regbench.evidence.sections import Section, place
 from regbench.evidence.settings import image_count
 from regbench.evidence.spec import Line, TableSpec, word
@@ -48,17 +49,9 @@ class Shown:
         }
 
 
-Note = Callable[..., str | None]
-NOTES: dict[str, Note] = {}
-
-
-def note(function: Note) -> Note:
-    """Register a note under its function's name. Raises UserError for a name that another one has."""
-    known = NOTES.get(function.__name__)
-    if known is not None and known.__code__.co_filename != function.__code__.co_filename:
-        raise UserError(f"note {function.__name__!r} is registered twice")
-    NOTES[function.__name__] = function
-    return function
+#: (table as shown, **arguments of the spec) -> a line below it; None: nothing to say
+NOTES = Registry("note")
+note = NOTES.register
 
 
 def written(shown: Shown) -> tuple[str, ...]:

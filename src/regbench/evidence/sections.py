@@ -273,13 +273,13 @@ def _section(page: Page, dataset: str, budget: str, rows: list[dict], numbers: P
         line = page.lines[name]
         if line.sweep or line.changes:
             varying = [key for key, value in line.where.items() if isinstance(value, dict) and "any" in value]
-            varying += [*line.sweep, *line.changes, *line.varies]
+            varying += [*line.sweep, *line.changes]
             varying += [each for each in STRENGTH if {*line.sweep, *line.changes} & {*STRENGTH}]
             check_same(own, f"{where}, {line.label}", ignore=("seed", *varying))
     for name, own in swept.items():
         base = page.lines[name].base and page.lines[page.lines[name].base]
         if base and base.source in swept:
-            named = [key for each in (page.lines[name], base) for key in (*each.where, *each.sweep, *each.varies)]
+            named = [key for each in (page.lines[name], base) for key in (*each.where, *each.sweep)]
             check_same(
                 [*swept[base.source], *own], f"{where}, {page.lines[name].label}", ("seed", "regularizer", *named)
             )

@@ -25,7 +25,7 @@ class Line:
     """One line of tables and figures: the settings its trainings have, the mode that reads them, the paper's own label.
 
     `sweep` names settings that make one line for each of their values, {value} or by their last word in labels;
-    `values` are shown whether they were run or not, `varies` are settings that go with the sweep. `changes` are
+    `values` are shown whether they were run or not. `changes` are
     settings with their defaults (`usual`: what most rows have): one line for each combination that differs from them,
     named by what differs, if `labelled` behind the label. `base` is the line that stands for strength 0 of the sweep.
     `lacks` are metrics or modes that say nothing here, `short` is the label where none of a sweep was run, an
@@ -40,7 +40,6 @@ class Line:
     values: Mapping[str, list] = field(default_factory=dict)
     changes: Mapping[str, object] = field(default_factory=dict)
     labelled: bool = False
-    varies: tuple[str, ...] = ()
     base: str = ""
     short: str = ""
     word: str = ""

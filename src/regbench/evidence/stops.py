@@ -51,11 +51,6 @@ def base_stop(row: dict, protocol: str) -> tuple[int, bool]:
     return (len(epochs), False) if stop is None else (stop, True)
 
 
-def seconds_per_epoch(row: dict) -> float:
-    """Mean time of an epoch in seconds, its evaluations included, over all that were run."""
-    return sum(entry["seconds"] for entry in row["epochs"]) / len(row["epochs"])
-
-
 def usable(group: Group | None) -> bool:
     """Whether the group has finished trainings and no failed one."""
     return group is not None and bool(group.done) and not group.failed

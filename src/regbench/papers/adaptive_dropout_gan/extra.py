@@ -48,7 +48,8 @@ def gradient(name: str, place: int):
 
 for own, (unit, words, margin) in SCORES.items():
     metric(own, unit, words, margin=margin)(score(own))
-    metric(f"last_{own}", unit, f"{words} after the last epoch", **once(LAST))(at_last(own))
+    if own in ("fid", "diversity"):
+        metric(f"last_{own}", unit, f"{words} after the last epoch", **once(LAST))(at_last(own))
     if own != "diversity":  # a share of the real images' variance
         metric(f"real_{own}", unit, f"{words} of real images", **once(LAST))(at_last(f"real_{own}"))
 for net, own in GRADIENTS.items():
