@@ -93,7 +93,7 @@ def test_a_claim_reads_the_p_value_that_its_table_prints(tmp_path):
 
 
 @pytest.mark.parametrize(("printed", "margin"), [("98.20", 0.2), ("99.50", ROOM), ("98.00", ROOM)])
-def test_the_margin_is_the_metrics_and_never_more_than_the_papers_effect_or_a_fifth_of_what_is_left_to_gain(
+def test_the_margin_is_the_metrics_the_papers_effect_or_a_fifth_of_the_room_whichever_is_least(
     tmp_path, printed, margin
 ):
     numbers = made_up.NUMBERS.replace('value: 98.5, printed: "98.50"', f'value: {printed}, printed: "{printed}"')

@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from regbench.errors import UserError
 from regbench.evidence import paper_cells, web
-from regbench.evidence.documents import load_documents
+from regbench.evidence.documents import _load, load_documents
 from regbench.evidence.estimates import Estimate
 from regbench.evidence.pages import build
 from regbench.evidence.report import answer_all, findings
@@ -33,6 +34,10 @@ CLAIMS = f"""
    check: {{name: ranks_first, table: "1", row: Dampened, columns: [MNIST Acc], best: highest}}}}
 - {{id: later, claim: It is fast., quote: fast, place: "2", not_run: no clock., needed: a clock.}}
 - {{id: vague, claim: It is nice., quote: nice, place: "3", not_testable: no measure.}}
+"""
+FINDINGS = """
+- {finding: Dampening helps., holds: {better: supported}, change: more seeds}
+- {finding: It does nothing., holds: {better: no effect}, change: more seeds}
 """
 PLAIN, DAMPED = (97.0, 97.5, 98.0, 97.2, 97.9), (98.4, 98.9, 99.6, 98.5, 99.2)
 
@@ -104,11 +109,37 @@ def test_only_an_undecided_claim_says_how_to_learn_what_would_decide_it(tmp_path
     assert undecided and set(re.findall(r"make plan CLAIMS=([a-z-]+)", text)) == undecided
 
 
-def test_the_readme_says_how_sure_what_was_trained_as_in_the_paper_is(tmp_path):
-    assert "trained as" not in findings(*made(tmp_path)[:2])
-    paper = [{**row, "budget": "paper"} for row in rows_of("none", PLAIN) + rows_of("damp", DAMPED)]
-    said = findings(*made(tmp_path, paper)[:2])
-    assert re.search(r"#better\) \(trained as in the paper: p [=<] 0\.\d+ \(Holm\), n = 5\)", said)
+def test_a_finding_stands_as_long_as_its_claims_have_its_verdicts(tmp_path):
+    assert "*supported*: [better by" in findings(*made(tmp_path)[:2])
+    folder = tmp_path / "papers" / "dampening"
+    (folder / "findings.yaml").write_text(FINDINGS)
+    loaded = _load.__wrapped__((tmp_path / "papers",))
+    near = (97.02, 97.48, 98.02, 97.18, 97.9)
+    for damped, said in ((DAMPED, "Dampening helps."), (near, "It does nothing.")):
+        rows = rows_of("none", PLAIN) + rows_of("damp", damped)
+        built = {"dampening": build(loaded["dampening"].pages[0], rows, loaded["dampening"].numbers)}
+        answers = answer_all(loaded.values(), built)
+        line = findings(loaded, answers).splitlines()[-1]
+        assert said in line and line.endswith("| more seeds |") and said in web.render(loaded, answers, built, tmp_path)
+    assert re.search(r"#better\): [a-z ]+ \(.*n = 5, quick\)", line)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"better: supported": "best: supported"}, "holds='best': allowed are better"),
+        ({"better: supported": "better: true-ish"}, "better='true-ish': allowed are supported"),
+        ({"better: supported": "worse: supported"}, "claim 'worse' has no short name"),
+        ({"{better: supported}": "{}"}, "holds is empty"),
+        ({"change: more": "chance: more"}, "key 'chance' is unknown: allowed are finding, change, holds"),
+    ],
+)
+def test_a_finding_that_rests_on_nothing_is_refused_in_one_line(tmp_path, change, words):
+    text = FINDINGS
+    for old, new in change.items():
+        text = text.replace(old, new, 1)
+    with pytest.raises(UserError, match=re.escape(words)):
+        load_documents([made_up.folder(tmp_path / "papers", claims__yaml=CLAIMS, findings__yaml=text)])
 
 
 def test_text_of_papers_is_escaped_and_the_tags_are_closed(tmp_path):

@@ -17,6 +17,7 @@ from pathlib import Path
 from regbench.errors import UserError
 from regbench.evidence import best_notes, printed  # noqa: F401  their notes and checks register
 from regbench.evidence.claims import Claim, load_claims
+from regbench.evidence.findings import Finding, load_findings
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.notes import parsed
 from regbench.evidence.numbers import PaperNumbers, load_paper_numbers
@@ -25,7 +26,7 @@ from regbench.evidence.spec import Page, allowed, load_page
 
 OWN = Path(__file__).resolve().parents[1] / "papers"
 SEARCH = "REGBENCH_PAPERS"
-TABLE, NUMBERS, EXTRA, CLAIMS = "table.yaml", "numbers.yaml", "extra.py", "claims.yaml"
+TABLE, NUMBERS, EXTRA, CLAIMS, FINDINGS = "table.yaml", "numbers.yaml", "extra.py", "claims.yaml", "findings.yaml"
 #: what an `extra.py` may register beside metrics, notes and checks, each named by its page: tables of no section in
 #: `tables_after`, () -> Table; of a section in `tables_beside`, (section) -> tables; in `pictures` (built, folder) ->
 #: paths
@@ -42,6 +43,7 @@ class Document:
     pages: tuple[Page, ...]
     numbers: PaperNumbers | None
     claims: tuple[Claim, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     @property
     def title(self) -> str:
@@ -102,7 +104,8 @@ def _document(folder: Path) -> Document:
         _check_registered(page, path)
         pages.append(page)
     claims = load_claims(folder / CLAIMS, {page.experiment: page for page in pages})
-    return Document(folder.name, folder, tuple(pages), load_paper_numbers(folder / NUMBERS), claims)
+    findings = load_findings(folder / FINDINGS, claims)
+    return Document(folder.name, folder, tuple(pages), load_paper_numbers(folder / NUMBERS), claims, findings)
 
 
 @functools.cache

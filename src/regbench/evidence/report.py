@@ -12,9 +12,10 @@ from string import ascii_lowercase
 from regbench.evidence import verdicts
 from regbench.evidence.answers import Answer, answer_document, sure
 from regbench.evidence.documents import Document
+from regbench.evidence.findings import standing
 from regbench.evidence.judging import Case
 from regbench.evidence.pages import Built
-from regbench.evidence.tables import write_texts
+from regbench.evidence.tables import markdown_line, write_texts
 
 REPORT, CLAIMS = "REPORT.md", "claims.csv"
 FIELDS = (
@@ -41,7 +42,8 @@ INTRO = """# What the papers claim, and what came out
 Every claim has one verdict, by rules that were fixed before the trainings ([the words](README.md)). Each comparison
 behind it, with its interval and p-values, is a line of [claims.csv](claims.csv).
 """
-#: how a finding of a short list is led in
+HEAD = ("document", "what we found", "how sure", "what would change it")
+#: how the claims of a paper without a sentence that stands are led in, by their verdict
 FIRST_WORDS = {
     verdicts.NO_EFFECT: "no effect, or none by construction",
     verdicts.CONSISTENT: "borne out by its own numbers",
@@ -66,36 +68,46 @@ def write_report(
 
 
 def findings(documents: Mapping[str, Document], answers: Mapping[str, Mapping[str, Answer]]) -> str:
-    """A line a document: what came of its main claims, in their own short words, and how many seeds that rests on."""
-    lines = [_row(["document", "what came of its main claims", "rests on"]), _row(["---"] * 3)]
-    for name, found in answers.items():
-        main = [answer for answer in found.values() if answer.claim.main]
-        said = []
-        for word in verdicts.WORDS:
-            names = [_finding(answer) for answer in main if answer.word == word]
-            said += [f"*{FIRST_WORDS.get(word, word)}*: {'; '.join(names)}"] if names else []
-        runs = sorted({answer.runs for answer in main if answer.cases})
-        lines.append(_row([documents[name].short, ". ".join(said), "; ".join(runs) or "the paper's own numbers"]))
-    return "\n".join(lines)
+    """The README's table: a line a document, what was found, how sure that is and what would change it."""
+    lines = [markdown_line(HEAD), markdown_line(["---"] * len(HEAD))]
+    return "\n".join([*lines, *(_finding(documents[name], found) for name, found in answers.items())])
 
 
-def _finding(answer: Answer) -> str:
-    """The claim's short words as a link and, where it was trained as in the paper, how sure the verdict is."""
-    paper = answer.judged and answer.judged.budget == "paper"
-    name = f"[{answer.claim.short}](results/{REPORT}#{answer.claim.id})"
-    return f"{name} (trained as in the paper: {sure(answer)})" if paper else name
+def _finding(document: Document, answers: Mapping[str, Answer]) -> str:
+    """The sentence that stands, with the claims it rests on; where none does, the main claims by their verdicts."""
+    found = standing(document.findings, {name: answer.word for name, answer in answers.items()})
+    if found:
+        rests = [f"{_link(answers[name])}: {word}{_how(answers[name])}" for name, word in found.holds.items()]
+        return markdown_line((document.short, found.finding, "; ".join(rests), found.change))
+    main = [answer for answer in answers.values() if answer.claim.main]
+    by_word = {word: [_link(answer) for answer in main if answer.word == word] for word in verdicts.WORDS}
+    said = ". ".join(f"*{FIRST_WORDS.get(word, word)}*: {'; '.join(names)}" for word, names in by_word.items() if names)
+    runs = sorted({answer.runs for answer in main if answer.cases}) or ["the paper's own numbers"]
+    return markdown_line((document.short, said, "; ".join(runs), "`make plan`"))
+
+
+def _link(answer: Answer) -> str:
+    return f"[{answer.claim.short}](results/{REPORT}#{answer.claim.id})"
+
+
+def _how(answer: Answer) -> str:
+    """How sure a verdict is, and in which regime it was trained."""
+    how = sure(answer)
+    return f" ({how}{f', {answer.judged.budget}' if answer.judged else ''})" if how else ""
 
 
 def summary(documents: Mapping[str, Document], answers: Mapping[str, Mapping[str, Answer]]) -> str:
     """Verdicts by document, and the share of claims that trainings could answer which are decided."""
     every = [answer for found in answers.values() for answer in found.values()]
     words = [word for word in verdicts.WORDS if any(answer.word == word for answer in every)]
-    lines = [_row(["document", "claims", *words]), _row(["---"] * (len(words) + 2))]
+    lines = [markdown_line(["document", "claims", *words]), markdown_line(["---"] * (len(words) + 2))]
     for name, found in answers.items():
         lines.append(
-            _row([f"[{documents[name].short}](#{_anchor(documents[name].short)})", *_counts(found.values(), words)])
+            markdown_line(
+                [f"[{documents[name].short}](#{_anchor(documents[name].short)})", *_counts(found.values(), words)]
+            )
         )
-    lines.append(_row(["all", *_counts(every, words)]))
+    lines.append(markdown_line(["all", *_counts(every, words)]))
     testable = [answer for answer in every if answer.testable]
     decided = sum(answer.word in verdicts.DECIDED for answer in testable)
     share = f"{100 * decided / len(testable):.0f} %" if testable else "none"
@@ -151,7 +163,14 @@ def _group_part(key: tuple, answers: Sequence[Answer], marks: Mapping[str, str])
     else:
         head, columns = "Not testable", ("claim", "why")
         rows = [(said(each, marks), each.why or each.found) for each in answers]
-    return [f"### {head}", "", _row(columns), _row(["---"] * len(columns)), *map(_row, rows), ""]
+    return [
+        f"### {head}",
+        "",
+        markdown_line(columns),
+        markdown_line(["---"] * len(columns)),
+        *map(markdown_line, rows),
+        "",
+    ]
 
 
 def said(answer: Answer, marks: Mapping[str, str]) -> str:
@@ -222,10 +241,6 @@ def _record(document: Document, answer: Answer, case: Case | None) -> dict[str, 
 
 def _digits(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
-
-
-def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
 
 
 def _anchor(title: str) -> str:

@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from regbench.evidence import verdicts
 from regbench.evidence.answers import Answer, p_values_text, sure, value_text
 from regbench.evidence.documents import Document
+from regbench.evidence.findings import standing
 from regbench.evidence.judging import Case, Judged
 from regbench.evidence.pages import BUDGET_NOTES, Built
 from regbench.evidence.paper_cells import PaperTable, paper_tables
@@ -94,11 +95,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Finding:
-    """One paper in a paragraph: what its main claims came to, by verdict."""
+    """One paper in a paragraph: the finding that stands, if any, and what its main claims came to, by verdict."""
 
     name: str
     short: str
     title: str
+    said: str
+    change: str
     counts: tuple[tuple[str, int], ...]
     by_word: tuple[tuple[str, tuple[Answer, ...]], ...]
 
@@ -184,10 +187,13 @@ def sentence(text: str) -> str:
 def _finding(document: Document, answers: Mapping[str, Answer]) -> Finding:
     main = [answer for answer in answers.values() if answer.claim.main]
     by_word = {word: tuple(each for each in main if each.word == word) for word in verdicts.WORDS}
+    found = standing(document.findings, {name: answer.word for name, answer in answers.items()})
     return Finding(
         document.name,
         document.short,
         document.title,
+        found.finding if found else "",
+        found.change if found else "",
         tuple(_counts(answers.values()).items()),
         tuple((word, found) for word, found in by_word.items() if found),
     )
