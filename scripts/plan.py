@@ -4,8 +4,10 @@
     python scripts/plan.py                       the plan, training nothing
     python scripts/plan.py --hours 3             train for three hours, then say how many claims are decided
 
-Seeds are added up to the next look only; then the claims are judged again. Each step is a call of reproduce.py, so that
-finished trainings are never run again and the same command goes on where it was stopped.
+`needed` are the seeds that find the effect looked for with 80 % power, the paper's or the margin; `as seen` those that
+decide it, were the differences what they seem so far. Seeds are added up to the next look only; then the claims are
+judged again. Each step is a call of reproduce.py, so that finished trainings are never run again and the same command
+goes on where it was stopped.
 """
 
 import argparse
@@ -30,8 +32,8 @@ from regbench.rows.store import Store
 
 REPRODUCE = Path(__file__).with_name("reproduce.py")
 RESULTS = "paths.results="
-HEAD = ("claim", "effect", "scatter", "n", "needed", "look", "trainings", "core-hours", "in all")
-WIDTHS = (28, 12, 12, 3, 8, 5, 10, 11, 8)
+HEAD = ("claim", "effect", "scatter", "n", "needed", "as seen", "look", "trainings", "core-hours", "in all")
+WIDTHS = (28, 12, 12, 3, 8, 8, 5, 10, 11, 8)
 INTERRUPTED = 130
 
 
@@ -104,7 +106,7 @@ def lines(plan: Plan) -> list[str]:
     for each, (in_all, whole) in zip(plan.claims, plan.cumulative, strict=True):
         need = each.need
         texts = [number(x, need.unit) if x is not None else "-" for x in (need.effect, need.scatter)]
-        cells = [each.claim.id, *texts, need.n, need.seeds or "-", each.look or "-"]
+        cells = [each.claim.id, *texts, need.n, need.seeds or "-", each.as_seen or "-", each.look or "-"]
         if not each.why:
             own = "unknown" if each.hours is None else f"{each.hours:.2f}"
             cells += [each.trainings, own, f"{'' if whole else '> '}{in_all:.2f}"]

@@ -111,6 +111,34 @@ def test_rows_that_exist_are_not_trained_again_and_a_served_row_costs_nothing(tm
     assert gain.hours == pytest.approx(5 * 1.0 / 5)
 
 
+@pytest.mark.parametrize(
+    ("shift", "direction", "seeds"),
+    [
+        (0.6, "", looks.seeds_needed(0.6, SD)),  # as claimed, and too large to be equal within 0.1
+        (-0.6, "", looks.seeds_needed(0.6, SD)),  # against it
+        (0.02, "", looks.seeds_needed(0.08, SD, power=0.9)),  # within the margin: equal, if only just
+        (0.6, "direction: none, ", looks.seeds_needed(0.6, SD)),
+    ],
+)
+def test_what_is_seen_says_how_many_seeds_decide_a_claim_that_is_what_it_seems(tmp_path, shift, direction, seeds):
+    claims = CLAIMS.replace("margin: 1.0", "margin: 0.1").replace("metric: accuracy,", f"{direction}metric: accuracy,")
+    rows = timed([*rows_of("none", PLAIN), *rows_of("damp", [each + shift for each in SCATTERED])])
+    gain = planner(tmp_path, rows, claims=claims).plan(["gain"]).claims[0]
+    assert gain.as_seen == seeds and gain.need.seeds > 20
+    assert (gain.look is None) == (seeds > 20)
+
+
+@pytest.mark.parametrize(("mnist", "decisive"), [(0.6, 0.6), (-0.7, 0.7)])
+def test_one_comparison_against_a_claim_decides_it_and_all_have_to_be_for_it(tmp_path, mnist, decisive):
+    both = CLAIMS.replace("datasets: [mnist], margin: 1.0", "datasets: [mnist, cifar10], margin: 0.1")
+    rows = []
+    for dataset, shift in (("mnist", mnist), ("cifar10", 0.65)):
+        rows += rows_of("none", PLAIN, dataset=dataset)
+        rows += rows_of("damp", [each + shift for each in SCATTERED], dataset=dataset)
+    gain = planner(tmp_path, timed(rows), claims=both).plan(["gain"]).claims[0]
+    assert gain.as_seen == looks.seeds_needed(decisive, SD, family=2)
+
+
 def test_a_step_ends_at_the_next_look(tmp_path, rows):
     wide = [98.0 + 1.6 * (each - 98.0) for each in SCATTERED]
     gain = planner(tmp_path, timed([*rows_of("none", PLAIN), *rows_of("damp", wide)])).plan(["gain"]).claims[0]
@@ -175,7 +203,7 @@ def test_settle_stops_where_a_step_changes_nothing(script, monkeypatch, tmp_path
 def test_the_plan_is_a_line_a_claim(script, monkeypatch, tmp_path, rows, capsys):
     assert called(script, monkeypatch, tmp_path, rows) == 0
     said = capsys.readouterr().out.splitlines()
-    assert len(said) == 5 and said[1].split()[:8] == ["gain", "1.00", "0.79", "5", "8", "10", "10", "7.50"]
+    assert len(said) == 5 and said[1].split()[:9] == ["gain", "1.00", "0.79", "5", "8", "10", "10", "10", "7.50"]
     assert said[1].endswith("make settle CLAIMS=gain BUDGET=quick") and "> 7.50" in said[2]
     assert said[-1] == "0 of 3 claims that trainings can answer are decided; 2 can be settled"
 

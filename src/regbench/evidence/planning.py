@@ -23,11 +23,13 @@ from regbench.evidence.pages import Built
 from regbench.evidence.sections import place
 from regbench.evidence.settings import BUDGETS
 from regbench.evidence.spec import Page, is_named
-from regbench.evidence.verdicts import DECIDED, NONE, floor_note
+from regbench.evidence.verdicts import DECIDED, GREATER, NONE, floor_note
 from regbench.plan.experiments import Cell
 from regbench.plan.jobs import member_id
 
 USUAL = BUDGETS[1]  # of a claim of which nothing was run
+#: equivalence takes two tests: with a tenth of the chance to miss each, both succeed with 80 %
+BOTH_TESTS = (1 + looks.POWER) / 2
 NO_SCATTER = "nothing to learn the scatter from"
 
 
@@ -55,7 +57,8 @@ class Need:
 class Planned:
     """An open claim: the need of its most demanding comparison, the look that suffices, the trainings up to it.
 
-    `why` says why it is out of reach, or cannot be planned; empty where `make settle` can train it.
+    `as_seen` are the seeds that decide it, were its comparisons what they seem; the look is that of the fewer. `why`
+    says why it is out of reach, or cannot be planned; empty where `make settle` can train it.
     """
 
     claim: Claim
@@ -64,6 +67,7 @@ class Planned:
     look: int | None
     missing: tuple[Missing, ...] = ()
     why: str = ""
+    as_seen: int | None = None
 
     @property
     def step(self) -> Planned:
@@ -178,13 +182,15 @@ class Planner:
         n = min(each.n for each in needs)
         blind = any(each.scatter is None for each in needs)
         hardest = replace(hardest, n=n)
-        look = _look(n, hardest.seeds)
+        as_seen = None if judged is None or judged.missing else seeds_as_seen(cases)
+        look = min(filter(None, (_look(n, hardest.seeds), _look(n, as_seen))), default=None)
         if blind or look is None:
-            return Planned(claim, budget, hardest, None, why=NO_SCATTER if blind else _far(n, hardest))
+            why = NO_SCATTER if blind else _far(n, hardest)
+            return Planned(claim, budget, hardest, None, why=why, as_seen=as_seen)
         missing = self._missing(claim, page, judged, budget, look)
         lacking = judged.missing[:1] if judged else ()
         why = "" if missing else ": ".join(("no training is missing", *lacking))
-        return Planned(claim, budget, hardest, look, missing, why)
+        return Planned(claim, budget, hardest, look, missing, why, as_seen)
 
     def _need(self, case: Case, claim: Claim, budget: str) -> Need:
         effect = case.margin if case.direction in NO_DIFFERENCE or not case.claimed else abs(case.claimed)
@@ -268,16 +274,41 @@ class Planner:
 
 
 def scatter_of(case: Case) -> float | None:
-    """The SD of the paired differences; None with fewer than two, or where values are bounds."""
+    """The SD of the paired differences; None with fewer than two, or where bounds leave no test."""
     found = case.estimate.comparison
-    if found is None or case.n < 2 or case.estimate.bounded or case.identical:
+    untested = case.estimate.bounded and case.estimate.p is None
+    if found is None or case.n < 2 or untested or case.identical:
         return None
     return (found.standard_error or 0.0) * math.sqrt(case.n)
 
 
+def seeds_as_seen(cases: Sequence[Case]) -> int | None:
+    """The seeds that decide a claim, were its open comparisons what they seem: one against it does, else all for it.
+
+    None before the first look, without a spread, and where what is seen would decide nothing within reach.
+    """
+    against, towards = [], []
+    for case in cases:
+        scatter, seen = scatter_of(case), case.estimate.mean
+        if not scatter or case.n < looks.LOOKS[0]:
+            return None
+        room = (case.margin or 0.0) - abs(seen)
+        equal = looks.seeds_needed(room, scatter, case.family, power=BOTH_TESTS) if room > 0 else None
+        differs = looks.seeds_needed(seen, scatter, case.family)
+        if case.direction in NO_DIFFERENCE:
+            found = (differs, equal)
+        elif (seen > 0) == (case.direction == GREATER):
+            found = (equal, differs)
+        else:
+            found = (min(filter(None, (equal, differs)), default=None), None)
+        against.append(found[0])
+        towards.append(found[1])
+    one, every = min(filter(None, against), default=None), None if None in towards else max(towards, default=None)
+    return min(filter(None, (one, every)), default=None)
+
+
 def _need(effect: float | None, scatter: float | None, n: int, unit: str, family: int, direction: str) -> Need:
-    # Equivalence takes two tests: with a tenth of the chance to miss each, both succeed with 80 %.
-    power = (1 + looks.POWER) / 2 if direction == NONE else looks.POWER
+    power = BOTH_TESTS if direction == NONE else looks.POWER
     if not effect or scatter is None:
         return Need(effect, scatter, n, None, unit)
     if scatter == 0 and unit != "rho":  # an exact test decides, which has a floor; that of a trend's lies far lower
