@@ -50,7 +50,8 @@ def test_a_training_by_hand_is_in_no_table_until_asked_for_and_a_loose_row_behin
     store = Store(tmp_path)
     for row in rows:
         store.write({**row, "experiment": "adhoc" if row["seed"] == 4 else "handout"})
-    assert call("handout", "--results", tmp_path).returncode == 0
+    made, by_hand = call("handout", "--results", tmp_path), len([row for row in rows if row["seed"] == 4])
+    assert made.returncode == 0 and f"{by_hand} rows are left out: of trainings by hand (ADHOC=1" in made.stdout
     table = tmp_path / "tables" / "handout.md"
     assert "n = 4" in table.read_text() and "n = 5" not in table.read_text()
     assert call("handout", "--results", tmp_path, ADHOC="1").returncode == 0
@@ -59,4 +60,4 @@ def test_a_training_by_hand_is_in_no_table_until_asked_for_and_a_loose_row_behin
     assert checked.returncode == 1 and "rows that no commit holds: " in checked.stderr
     assert f"{tmp_path}/runs/handout/" in checked.stderr and "adhoc" not in checked.stderr
     assert "left loose: adhoc" in call("--collect", "--results", tmp_path).stdout
-    assert len(store.loose_files()) == len([row for row in rows if row["seed"] == 4])
+    assert len(store.loose_files()) == by_hand
