@@ -113,9 +113,8 @@ def lines(plan: Plan) -> list[str]:
         what = each.why or f"make settle CLAIMS={each.claim.id} BUDGET={each.budget}"
         found.append(f"{row(cells)}  {each.claim.short or each.claim.claim}: {what}")
     trained = sum(not each.why for each in plan.claims)
-    found.append(
-        f"{plan.decided} of {plan.testable} claims that trainings can answer are decided; {trained} can be settled"
-    )
+    settled = f"{trained} of the {len(plan.claims)} above can be settled"
+    found.append(f"{plan.decided} of {plan.testable} claims that trainings can answer are decided; {settled}")
     return found
 
 

@@ -205,7 +205,7 @@ def test_the_plan_is_a_line_a_claim(script, monkeypatch, tmp_path, rows, capsys)
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 5 and said[1].split()[:9] == ["gain", "1.00", "0.79", "5", "8", "10", "10", "10", "7.50"]
     assert said[1].endswith("make settle CLAIMS=gain BUDGET=quick") and "> 7.50" in said[2]
-    assert said[-1] == "0 of 3 claims that trainings can answer are decided; 2 can be settled"
+    assert said[-1] == "0 of 3 claims that trainings can answer are decided; 2 of the 3 above can be settled"
 
 
 @pytest.mark.parametrize("word", ["--hours=0", "--hours=-1", "--hours=word", "--claims=x", "--budget=smoke"])
