@@ -5,6 +5,7 @@
     python scripts/entropy_maps.py vgg16 --weights W.npz    filters from a file: arrays (O, I, p, q) by layer name
     python scripts/entropy_maps.py vgg16 --weights W.pt     a state_dict of such a network
     python scripts/entropy_maps.py unet --weights outputs/weights/ID.pt    a network trained here with keep_weights=true
+    python scripts/entropy_maps.py                          the pictures of all tables that are there, from no weights
 
 Writes results/tables/entropy-map-<network>.md and results/figures/entropy_map_<network>.png; of a network trained here
 <network>-<dataset>. As a control, the table also has the means at the other positions of the filter: where they look
@@ -26,7 +27,7 @@ from torch import nn
 
 from regbench.build import make
 from regbench.errors import UserError, answered, reason
-from regbench.evidence.map_boxes import draw_entropy_maps
+from regbench.evidence.layer_maps import draw_all, draw_maps
 from regbench.evidence.tables import Cell, Table, to_markdown
 from regbench.measures import entropy_map, filter_positions, highest_layers, summarise
 from regbench.paths import ROOT
@@ -42,7 +43,7 @@ COLUMNS += ("Outliers, %", "Mean at the centre", "Means at all positions but c11
 def main() -> int:
     """Read the weights, measure, write; wrong input is one line and exit status 2."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", help=f"one of {', '.join(TRAINED_HERE)}")
+    parser.add_argument("network", nargs="?", help=f"one of {', '.join(TRAINED_HERE)}; default: draw the tables again")
     parser.add_argument("--weights", type=Path, help=".npz or .pt; default: torchvision's ImageNet weights")
     parser.add_argument("--results", type=Path, help="default: results/, of weights of your own outputs/entropy-map/")
     args = parser.parse_args()
@@ -51,9 +52,11 @@ def main() -> int:
 
 def write(args: argparse.Namespace) -> int:
     """Write the map that the command line asks for: a try-out changes nothing that is published."""
+    if args.weights and not args.network:
+        raise UserError(f"--weights {args.weights} needs a network: allowed are {', '.join(TRAINED_HERE)}")
     results = args.results or ROOT / ("outputs/entropy-map" if args.weights else "results")
     with naming(results):
-        for path in publish(args.network, args.weights, results):
+        for path in publish(args.network, args.weights, results) if args.network else draw_all(results).values():
             print(f"wrote {path}")
     return 0
 
@@ -84,7 +87,7 @@ def publish(network: str, weights: Path | None, results: Path) -> list[Path]:
     path = results / "tables" / f"entropy-map-{found.name}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"# Entropy map of {network}\n\n" + "\n".join([*map(to_markdown, tables), words]))
-    return [path, draw_entropy_maps(maps, results / "figures" / f"entropy_map_{found.name.replace('-', '_')}.png")]
+    return [path, draw_maps(path, results / "figures" / f"entropy_map_{found.name.replace('-', '_')}.png")]
 
 
 def from_torchvision(network: str, weights: Path | None) -> Networks:

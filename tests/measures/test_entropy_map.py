@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from matplotlib.image import imread
 from torch import nn
 
 from regbench.errors import UserError
-from regbench.evidence.map_boxes import draw_entropy_maps
+from regbench.evidence.layer_maps import draw_maps, layer_range, read_maps
 from regbench.measures import entropy_map, filter_positions, highest_layers, summarise
 from regbench.paths import ROOT
 from regbench.plan.experiments import load_config
@@ -51,15 +50,50 @@ def test_weights_that_are_no_layers_are_refused():
         entropy_map({"bias": torch.ones(3)})
     with pytest.raises(UserError, match="none of a 2D convolution"):
         filter_positions(torch.ones(3, 3))
-    with pytest.raises(UserError, match="at least one"):
-        draw_entropy_maps({}, "never.png")
 
 
-def test_the_picture_leaves_out_and_counts_what_no_axis_shows(tmp_path):
-    layers = {f"conv{n}": np.random.default_rng(n).normal(-n, 1, 200) for n in range(1, 6)}
-    layers["conv1"][0] = -np.inf
-    picture = imread(draw_entropy_maps({"trained": layers, "untrained": layers}, tmp_path / "map.png"))
-    assert picture.shape[0] > 300 and picture.std() > 0
+TABLE = """# Entropy map of net
+
+## net, trained
+
+| Layer | Filters | Mean log\\|c11\\| | Means at all positions but c11 |
+| :--- | ---: | ---: | ---: |
+| conv1 | 1,200 | -2.19 | -2.29 to -2.03 |
+| conv2 | 64 | -1.00 | - |
+
+## net, untrained
+
+| Layer | Filters | Mean log\\|c11\\| | Means at all positions but c11 |
+| :--- | ---: | ---: | ---: |
+| conv1 | 1,200 | -3.00 | -2.90 to -2.80 |
+| conv2 | 64 | -inf | - |
+
+- A note.
+"""
+
+
+def test_a_map_is_read_from_its_table_with_all_positions_of_the_filter(tmp_path):
+    (tmp_path / "map.md").write_text(TABLE)
+    maps = read_maps(tmp_path / "map.md")
+    assert list(maps) == ["net, trained", "net, untrained"] and maps["net, trained"]["conv1"]["Filters"] == "1,200"
+    assert layer_range(maps["net, trained"]["conv1"]) == (-2.19, -2.29, -2.03)
+    assert layer_range(maps["net, untrained"]["conv1"]) == (-3.0, -3.0, -2.8)  # c11 is one of the positions
+    assert layer_range(maps["net, trained"]["conv2"]) == (-1.0, -1.0, -1.0)
+    (tmp_path / "none.md").write_text("# Entropy map of net\n")
+    with pytest.raises(UserError, match="needed are maps of at least one layer"):
+        read_maps(tmp_path / "none.md")
+
+
+def test_the_picture_has_the_means_over_the_layers_and_counts_what_no_axis_shows(tmp_path, monkeypatch):
+    (tmp_path / "map.md").write_text(TABLE)
+    monkeypatch.setattr("regbench.evidence.layer_maps.save", lambda figure, path: figure)
+    (axes,) = draw_maps(tmp_path / "map.md", "never.png").axes
+    trained, untrained = axes.lines
+    assert trained.get_ydata().tolist() == [-2.19, -1.0]
+    assert untrained.get_ydata()[0] == -3.0 and np.isnan(untrained.get_ydata()[1])
+    assert trained.get_label() == "net, trained: 1,264 filters" and "1 layers at \u2212inf" in untrained.get_label()
+    band = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == (-2.29, -1.0)
 
 
 @pytest.mark.skipif(not VGG16.exists(), reason=f"no {VGG16.name}: set REGBENCH_VGG16 to the file")

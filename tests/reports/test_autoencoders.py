@@ -1,17 +1,18 @@
 """The autoencoders' page: stops, errors and signs from made-up rows, and rows that are one training."""
 
+import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
 from regbench.errors import UserError
+from regbench.evidence import figures
 from regbench.evidence.documents import load_all_pages
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.pages import build, section_tables
+from regbench.evidence.publish import draw
 from regbench.evidence.stops import stop_epoch, stopped
 from regbench.evidence.wording import MINUS
-from regbench.papers.entropy_guidance.autoencoders.figures import extra as figures
 from regbench.papers.entropy_guidance.autoencoders.signs.extra import pairwise_tests
-from regbench.papers.entropy_guidance.autoencoders.stops.extra import stops_by_ratio
 
 EXPERIMENT = "entropy-figures"
 CAP = 12
@@ -163,16 +164,34 @@ def test_signs_are_those_of_welch_tests_and_mirror_each_other():
 
 
 def test_the_pictures_are_drawn(tmp_path):
-    built = page([*sweep(), row(0, 1, falling(0), name="constant")])
-    names = [
-        path.name
-        for draw in (figures.entropy_losses, figures.stops_and_errors, stops_by_ratio)
-        for path in draw(built, tmp_path)
-    ]
-    assert names == [
+    found = page([*sweep(), row(0, 1, falling(0), name="constant")])
+    assert sorted(path.name for path in draw(found, tmp_path)) == [
         "entropy_figure2.png",
         "entropy_figure3_mnist_quick.png",
         "entropy_figure4_mnist_quick.png",
         "entropy_stops_mnist_quick.png",
     ]
-    assert all((tmp_path / name).stat().st_size > 1000 for name in names)
+    assert all(path.stat().st_size > 1000 for path in tmp_path.iterdir())
+
+
+def test_figure_4_has_a_panel_a_penalty_and_a_curve_a_lambda():
+    found = page([*sweep(), row(0, 1, falling(0), name="constant")])
+    spec = next(each for each in found.page.figures if "figure4" in each.file)
+    (section,) = found.sections
+    figure = figures.DRAWN["lines"]([section], spec, found.estimates["quick"])
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    penalties = {line.names["penalty"] for name in spec.panels[0].lines for line in run(section, name)}
+    assert {axes.get_title() for axes in panels} == penalties and len(panels) == len(penalties)
+    first = panels[0]
+    (line,) = run(section, "entropy", width=60, strength=1.0)
+    (curve,) = [each for each in first.lines if each.get_label() == "lambda = 1"]
+    widths = [float(each.get_text()) for each in first.get_xticklabels()]
+    stops = figures.seed_values(section, line, None, "epochs", "paper")
+    assert curve.get_ydata()[widths.index(60)] == pytest.approx(np.mean(list(stops.values())))
+    assert first.get_xlabel() == "latent width" and first.get_ylim()[0] == 0
+
+
+def run(section, name, width=None, strength=None):
+    """The lines of that name that have trainings, at a width and strength."""
+    lines = [each for each in section.expanded(section.page.lines[name]) if section.group(each)]
+    return [each for each in lines if width is None or each.at[-2:] == (width, strength)]

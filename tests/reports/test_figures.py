@@ -7,9 +7,13 @@ import pytest
 from matplotlib.image import imread
 
 from regbench.errors import UserError
-from regbench.evidence.figures import curve_values, draw_figures
+from regbench.evidence.figures import curve_values, draw_figures, draw_level, drawn_values, limits
 from regbench.evidence.groups import make_group
-from regbench.papers.pb_edropout.table1.extra import pb_edropout_masks, read_masks
+from regbench.evidence.metrics import METRICS
+from regbench.evidence.spec import Panel
+from regbench.evidence.stats import mean_interval
+from regbench.evidence.style import LineStyle, draw_mean, log_axis, new_figure
+from regbench.papers.pb_edropout.masks.extra import most_uneven, pb_edropout_masks, random_average, read_masks
 
 from .factory import make_row, table_rows, with_masks
 from .golden_tables import built, page_of
@@ -28,8 +32,10 @@ def draw_masks(rows, folder):
 def test_curves_are_the_trainings_of_a_group_by_epoch_in_percent():
     group = make_group([make_row(seed=s, accuracies=[0.9, 0.9 + s / 100]) for s in (0, 1, 2)], "none")
     values = curve_values(group, "test.accuracy", "full")
-    assert list(values) == [1, 2] and values[1] == pytest.approx([90] * 3) and values[2] == pytest.approx([90, 91, 92])
-    assert [np.mean(each) for each in curve_values(group, "train.accuracy", "full").values()] == pytest.approx([90, 95])
+    assert list(values) == [1, 2] and list(values[1]) == [0, 1, 2]
+    assert list(values[1].values()) == pytest.approx([90] * 3) and values[2][2] == pytest.approx(92)
+    train = curve_values(group, "train.accuracy", "full")
+    assert [np.mean(list(each.values())) for each in train.values()] == pytest.approx([90, 95])
 
 
 def test_curves_are_the_same_bytes_for_the_same_rows_in_any_order(tmp_path):
@@ -54,13 +60,81 @@ def test_each_dataset_has_its_panels_and_each_budget_its_file(tmp_path):
 def test_what_each_panel_shows(monkeypatch):
     monkeypatch.setattr("regbench.evidence.figures.save", lambda figure, path: figure)
     page = page_of("table1")
-    panels = [[page.lines[name].label for name in panel.lines] for panel in page.figures[0].panels]
-    training, evaluation = draw_curves(table_rows(), page.folder)[0].axes
-    assert [line.get_label() for line in evaluation.lines] == panels[1] and len(panels[1]) == 5
+    labels = [page.lines[name].label for name in page.figures[0].panels[0].lines]
+    evaluation, above, training = draw_curves(table_rows(), page.folder)[0].axes
+    named = [[line for line in axes.lines if line.get_label() in labels] for axes in (evaluation, above, training)]
+    assert [line.get_label() for line in named[0]] == labels and len(labels) == 5
+    assert [line.get_label() for line in named[1]] == labels[1:]  # the baseline is the zero line
     # Mask and Full are one training.
-    assert [line.get_label() for line in training.lines] == [d for d in panels[1] if d != "PB-EDropout-Mask"]
-    mask, full = (evaluation.lines[panels[1].index(f"PB-EDropout-{mode}")] for mode in ("Mask", "Full"))
+    assert [line.get_label() for line in named[2]] == [each for each in labels[1:] if each != "PB-EDropout-Mask"]
+    mask, full = (named[0][labels.index(f"PB-EDropout-{mode}")] for mode in ("Mask", "Full"))
     assert (full.get_ydata() - mask.get_ydata()).tolist() == pytest.approx([0.1, 0.1])
+    for line, own in zip(named[1], named[0][1:], strict=True):
+        assert line.get_ydata() == pytest.approx(own.get_ydata() - named[0][0].get_ydata())
+        assert line.get_color() == own.get_color()
+
+
+def test_differences_are_those_of_the_seeds_that_both_have():
+    rows = [make_row("none", seed, [0.90 + seed / 100, 0.95]) for seed in (0, 1, 2)]
+    rows += [make_row("dropout", seed, [0.92 + 2 * seed / 100, 0.90]) for seed in (1, 2, 3)]
+    (section,) = built("table1", rows).sections
+    page = section.page
+    panel = next(each for each in page.figures[0].panels if each.minus and each.curve == "test.accuracy")
+    found = drawn_values(section, panel, page.lines["classic"])
+    assert list(found) == [1, 2] and list(found[1]) == [1, 2]  # seed 0 has no dropout, seed 3 no baseline
+    assert found[1] == pytest.approx({1: 3.0, 2: 4.0}) and found[2] == pytest.approx({1: -5.0, 2: -5.0})
+
+
+def marks(samples, limits, bars):
+    """What is drawn of values 100 or less at 0, 1, ...: (ends of the intervals, points)."""
+    axes, style = new_figure(3, 3).subplots(), LineStyle("black", "-", "o")
+    means = [mean_interval(each) for each in samples]
+    draw_mean(axes, range(len(samples)), means, samples, style, "a", limits, bars=bars)
+    bands = [each.get_paths()[0].vertices[:, 1] for each in axes.collections if each.get_paths()]
+    ends = [(float(np.nanmin(each)), float(np.nanmax(each))) for each in bands if not np.isnan(each).all()]
+    single = [line for line in axes.lines if line.get_label() == "_single"]
+    return sorted(set(ends)), sorted(float(y) for line in single for y in line.get_ydata() if not np.isnan(y))
+
+
+@pytest.mark.parametrize("bars", [True, False])
+def test_no_interval_leaves_the_range_of_its_quantity(bars):
+    values = [92.0, 99.0, 99.5, 100.0, 100.0]
+    found = mean_interval(values)
+    assert found.high > 100
+    low, high = marks([values], (0, 100), bars)[0][-1]
+    assert (low, high) == (pytest.approx(found.low), 100)
+    assert marks([values], (None, None), bars)[0][-1] == pytest.approx((found.low, found.high))
+    assert marks([values], (97, None), bars)[0][-1] == pytest.approx((97, found.high))
+
+
+@pytest.mark.parametrize("bars", [True, False])
+def test_below_5_values_they_stand_as_points_without_an_interval(bars):
+    assert marks([[1.0, 2.0, 4.0, 8.0]], (None, None), bars) == ([], [1.0, 2.0, 4.0, 8.0])
+    ends, points = marks([[1.0, 2.0, 4.0, 8.0, 9.0]], (None, None), bars)
+    assert len(ends) == 1 and points == []
+    assert marks([[3.0]], (None, None), bars) == ([], [])  # one training is its own mean
+
+
+def test_limits_of_shares_of_metrics_and_of_their_differences():
+    assert limits(Panel(""), True) == (0, 100) and limits(Panel("", minus=True), True) == (-100, 100)
+    assert limits(Panel(""), False) == (None, None) and limits(Panel("", limits=(0, 0.9)), False) == (0, 0.9)
+    assert limits(Panel("", limits=(0, None), minus=True), False) == (None, None)
+    assert limits(Panel(""), False, METRICS["loss"]) == (0.0, None)
+    assert limits(Panel(""), True, METRICS["last_accuracy"]) == (0.0, 100.0)
+
+
+def test_a_level_far_from_a_log_axis_is_told_and_does_not_empty_the_panel():
+    for value, drawn in ((4.0, True), (0.03, False)):
+        axes = new_figure(3, 3).subplots()
+        axes.plot([1, 2], [8.0, 20.0])
+        axes.set_ylabel("FID")
+        log_axis(axes.yaxis)
+        low = axes.get_ylim()[0]
+        draw_level(axes, value, METRICS["real_fid"])
+        (label,) = axes.get_legend_handles_labels()[1]
+        assert label == METRICS["real_fid"].words + ": 0.03, far below" * (not drawn)
+        assert (axes.get_ylim()[0] < low) == drawn and axes.get_ylabel() == "FID (log scale)"
+    assert all(float(each.get_text()) for each in axes.get_yticklabels())
 
 
 def test_failed_members_are_not_drawn(tmp_path):
@@ -121,6 +195,22 @@ def test_masks_of_a_wrong_shape_are_an_error():
     row["artifacts"]["conv1/ema"]["grid"] = [2, 3]
     with pytest.raises(UserError, match=r"conv1/ema has 4 values, shape=\[1, 4\], grid=\[2, 3\]"):
         read_masks(row)
+
+
+def test_the_control_of_the_masks_keeps_k_patches_at_random_in_the_same_average():
+    average = random_average((4, 12, 12), k=122, batch=64)
+    assert average.shape == (4, 12, 12) and average.mean() == pytest.approx(122 / 144)
+    # a batch's mean has variance p (1 - p) / 64, its moving average (1 - 0.9) / (1 + 0.9) of that
+    p = 122 / 144
+    assert average.std() == pytest.approx((p * (1 - p) / 64 * 0.1 / 1.9) ** 0.5, rel=0.15)
+    assert np.array_equal(average, random_average((4, 12, 12), k=122, batch=64))
+
+
+def test_the_channels_shown_are_the_most_uneven_ones_in_their_order():
+    average = np.zeros((20, 2, 2))
+    average[:, 0, 0] = [0.1 * ((7 * channel) % 20) for channel in range(20)]
+    wanted = sorted(range(20), key=lambda channel: -((7 * channel) % 20))[:8]
+    assert most_uneven(average) == sorted(wanted) and most_uneven(average[:3]) == [0, 1, 2]
 
 
 def test_mask_pictures_have_one_block_per_dataset_and_variant_and_a_file_per_budget(tmp_path):

@@ -8,6 +8,7 @@ import torch
 import torchvision
 
 from regbench.errors import UserError
+from regbench.evidence.layer_maps import draw_all
 from regbench.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -26,7 +27,9 @@ def test_a_file_of_filters_becomes_a_table_and_a_picture(tmp_path):
     table, picture = entropy_maps.publish("vgg16", filters(tmp_path / "w.npz"), tmp_path)
     text = table.read_text()
     assert "| conv1_1 | 192 |" in text and "vgg16, weights of w.npz" in text and "untrained" in text
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    before = picture.read_bytes()
+    picture.unlink()
+    assert draw_all(tmp_path) == {"entropy_map_vgg16": picture} and picture.read_bytes() == before  # from the table
     with np.load(tmp_path / "w.npz") as file:
         mean = np.log(np.abs(file["conv1_1"][:, :, 0, 0])).mean()
     assert f"| {mean:.2f} |" in text

@@ -182,10 +182,13 @@ class Section:
         more = f", {filled(self.page.titled, self._words())}" if self.page.titled else ""
         return f"{what.replace('{dataset}', self.name)}: {settings}{more}"
 
-    def heading(self, what: str) -> str:
-        """The title of a picture, with the members that it does not show."""
+    def heading(self, what: str, groups: Sequence[Group] = ()) -> str:
+        """The title of a picture, of all or these groups, with the widths and the members that it does not show."""
         named = {line.key: line.label for each in self.page.lines.values() for line in self.expanded(each)}
-        return self.title(what) + not_drawn((named[key], group) for key, group in self.groups.items())
+        widths = {", ".join(map(str, row["config"]["model"].get("widths") or ())) for row in self.rows}
+        told = "widths" in self.page.titled or len(widths) > 1 or not any(widths)
+        more = "" if told else f", widths {max(widths)}"
+        return self.title(what, groups) + more + not_drawn((named[key], group) for key, group in self.groups.items())
 
     def _words(self) -> dict[str, str]:
         flat = flatten(self.rows[0]["config"])

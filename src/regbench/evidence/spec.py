@@ -185,20 +185,21 @@ class TableSpec:
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """One panel of a figure: a metric or curve of lines, `label` on its axis; with `minus` the difference to the base.
+    """One panel of a figure: a metric or curve of lines, `label` (and `x`) at its axes; `minus`: above the base.
 
     Of kind `lines`, `paper` draws the paper's numbers beside ours, and a panel is made for every combination of lines;
     `level` draws the fixed level of the metric, or the cap on epochs. A curve `curves.<name>` is over training steps,
     of several layers their mean and each of them thin. `floor` is a metric of all trainings, drawn as a level; with
-    `changed` every line of changes is drawn, too.
+    `changed` every line of changes is drawn, too. Over epochs `minus` is the first of the lines. `limits` are the least
+    and most that the quantity can be, none of them null: no interval passes them.
     """
 
     title: str
     lines: tuple[str, ...] = ()
     curve: str = ""
     metric: str = ""
-    over: str = ""
     label: str = ""
+    x: str = ""
     protocol: str = ""
     minus: bool = False
     paper: bool = False
@@ -207,14 +208,15 @@ class Panel:
     floor: str = ""
     changed: bool = False
     height: float = 1.0
+    limits: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class FigureSpec:
     """A figure over `epochs`, over a swept `setting` of each line or of several `lines` together, or of `images`.
 
-    A file is one section's, or with `each` one budget's, with `down` rows of panels a section, filled column by column.
-    A panel over epochs without anything of its own is left out.
+    A file is one section's, of every data set or those of `datasets`, or with `each` one budget's, with `down` rows of
+    panels a section, filled column by column. A panel over epochs without anything of its own is left out.
 
     One of `several` is drawn where more than one line was run: a line alone is beside nothing.
 
@@ -235,6 +237,7 @@ class FigureSpec:
     first: str = ""
     outline: float = 0.0
     several: bool = False
+    datasets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -515,10 +518,14 @@ def _check_names(page: Page, where: str) -> None:
         _check_columns(table.columns, page, here)
     for figure in page.figures:
         for panel in figure.panels:
-            for name in (*panel.lines, *filter(None, (panel.over,))):
+            for name in panel.lines:
                 allowed("lines", name, known_lines(page), f"{where}, figure {figure.file}")
+            if panel.limits and len(panel.limits) != 2:
+                raise UserError(f"{where}, figure {figure.file}: limits={list(panel.limits)}: needed are [least, most]")
         for name in figure.lines:
             allowed("lines", name, known_lines(page), f"{where}, figure {figure.file}")
+        for name in figure.datasets:
+            allowed("datasets", name, page.datasets, f"{where}, figure {figure.file}")
 
 
 def is_named(line: str, names: Iterable[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from regbench.evidence.claims import Checked, check
+from regbench.evidence.layer_maps import read_maps, signed
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.printed import find_number
 from regbench.evidence.wording import MINUS, amount
@@ -18,8 +19,8 @@ def map_value(paper: PaperNumbers, layer: str, table: str, row: str, column: str
     """The mean change in entropy of a layer of the trained network, against the printed number."""
     if not MAP.is_file():
         return MISSING
-    found, printed = _maps()[0][layer], find_number(paper, table, row, column)
-    value = _signed(found["Mean log|c11|"])
+    found, printed = next(iter(read_maps(MAP).values()))[layer], find_number(paper, table, row, column)
+    value = signed(found["Mean log|c11|"])
     return Checked(
         abs(value - printed.value) < LIKE,
         f"{amount(value, 'nats', True)} over {found['Filters']} filters of {layer}, printed {printed.printed}",
@@ -32,9 +33,9 @@ def map_untrained(paper: PaperNumbers) -> Checked:
     """Is the first layer's drop smaller in the trained network, and do outliers come with the untrained one?"""
     if not MAP.is_file():
         return MISSING
-    maps = _maps()
+    maps = list(read_maps(MAP).values())
     first = next(iter(maps[0]))
-    drops = [_signed(part[first]["Mean log|c11|"]) for part in maps[:2]]
+    drops = [signed(part[first]["Mean log|c11|"]) for part in maps[:2]]
     shares = [[float(layer["Outliers, %"]) for layer in part.values()] for part in maps[:2]]
     text = (
         f"{first}: {drops[0]:.2f} nats trained, {drops[1]:.2f} untrained; outliers {min(shares[0])} to "
@@ -49,32 +50,14 @@ def map_positions(paper: PaperNumbers) -> Checked:
     """Does c11 say more than any other weight of the filter: is its mean outside the range of the other positions?"""
     if not MAP.is_file():
         return MISSING
-    layers = list(_maps()[0].values())
+    layers = list(next(iter(read_maps(MAP).values())).values())
     inside = []
     for layer in layers:
-        low, high = (_signed(part) for part in layer["Means at all positions but c11"].split(" to "))
-        inside.append(low - LIKE <= _signed(layer["Mean log|c11|"]) <= high + LIKE)
+        low, high = (signed(part) for part in layer["Means at all positions but c11"].split(" to "))
+        inside.append(low - LIKE <= signed(layer["Mean log|c11|"]) <= high + LIKE)
     text = (
         f"in {sum(inside)} of {len(inside)} layers c11 is like the other eight positions (first layer "
         f"{layers[0]['Mean log|c11|']} against {layers[0]['Means at all positions but c11']} nats)"
     )
     why = f"within {LIKE:g} nats of their range: the map shows the scale of the weights, at any position"
     return Checked(not all(inside), text.replace("-", MINUS), why)
-
-
-def _maps() -> list[dict[str, dict[str, str]]]:
-    """The tables of the committed entropy map, by layer and column: the trained network, then the untrained one."""
-    tables: list[dict[str, dict[str, str]]] = []
-    columns: list[str] = []
-    for line in MAP.read_text(encoding="utf-8").splitlines():
-        cells = [cell.strip() for cell in line.replace("\\|", "\0").split("|")[1:-1]]
-        cells = [cell.replace("\0", "|") for cell in cells]
-        if cells and cells[0] == "Layer":
-            columns, tables = cells, [*tables, {}]
-        elif cells and tables and not cells[0].startswith(":"):
-            tables[-1][cells[0]] = dict(zip(columns, cells, strict=True))
-    return tables
-
-
-def _signed(text: str) -> float:
-    return float(text.replace(MINUS, "-"))

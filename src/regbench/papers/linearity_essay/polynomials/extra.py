@@ -17,6 +17,7 @@ from regbench.evidence import stats
 from regbench.evidence.cells import cell, difference_text
 from regbench.evidence.documents import picture, table
 from regbench.evidence.estimates import Estimate, p_values, ranked
+from regbench.evidence.figures import wrapped
 from regbench.evidence.pages import Built, csv_record
 from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
 from regbench.evidence.tables import Cell, Table
@@ -32,8 +33,7 @@ SMOOTH = "sin(3x)"
 SHOWN = {1: "#009E73", 3: "#E69F00", 10: "#D55E00"}  # degree -> colour of its fit
 LOOKS = dict(zip(RANGES, (LineStyle("#0072B2", "-", "o"), LineStyle("#D55E00", "--", "s")), strict=True))
 NOTE = f"""{SAMPLES} samples of {SMOOTH} with noise of standard deviation {NOISE:g}; {len(SEEDS)} noise seeds as points,
-lines and bands: mean and 95 % t-interval. Z over {PAIRS} pairs, the axis linear up to 1 and logarithmic above; dotted:
-Z of {SMOOTH} itself."""
+lines and bands: mean and 95 % t-interval. Z over {PAIRS} pairs, the axis log above 1; dotted: Z of {SMOOTH}."""
 
 
 def smooth(x: np.ndarray) -> np.ndarray:
@@ -128,22 +128,22 @@ def linearity_polynomials(built: Built, folder: Path) -> list[Path]:
     fits, measure = figure.subplots(1, 2)
     x = np.linspace(-2, 2, 401)
     fits.axvspan(-1, 1, color="0.93")
-    fits.plot(x, smooth(x), color="black", label=SMOOTH)
+    fits.plot(x, smooth(x), "k", label=SMOOTH)
     for degree, color in SHOWN.items():
         fits.plot(x, fit(degree, SEEDS[0])(x), color=color, label=f"degree {degree}")
     fits.plot(*samples(SEEDS[0]), "k.", label=f"samples, noise seed {SEEDS[0]}")
     fits.set(title="fits (grey: where the samples lie)", xlabel="x", ylabel="f(x)", ylim=(-3, 3))
     for reach, style in LOOKS.items():
-        for values in gaps(reach).values():
-            measure.plot(list(values), list(values.values()), style.marker, color=style.color, alpha=0.15, markersize=3)
-        means = [stats.mean_interval([values[degree] for values in gaps(reach).values()]) for degree in DEGREES]
-        draw_mean(measure, list(DEGREES), means, style, f"|x| < {reach:g}: {RANGES[reach]}")
+        values = [[each[degree] for each in gaps(reach).values()] for degree in DEGREES]
+        measure.plot(DEGREES, values, style.marker, color=style.color, alpha=0.15, markersize=3)
+        means, label = list(map(stats.mean_interval, values)), f"|x| < {reach:g}: {RANGES[reach]}"
+        draw_mean(measure, DEGREES, means, values, style, label, (0, None))
         measure.axhline(additivity_gap(smooth, *points(reach)), color=style.color, linestyle=":", linewidth=1)
-    highest = max(max(values.values()) for values in gaps(max(RANGES)).values())
     measure.set_yscale("symlog", linthresh=1.0)
-    measure.set(title="additivity gap", xlabel="degree", ylabel="Z", xticks=list(DEGREES), ylim=(0, 2 * highest))
+    measure.set(title="additivity gap", xlabel="degree", ylabel="Z", xticks=DEGREES, ylim=(0, None))
+    measure.set_yticks([0, 0.5, 1, 10, 100, 1000], ["0", "0.5", "1", "10", "100", "1000"])
     for axes in (fits, measure):
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, fontsize=9, loc="upper center" if axes is fits else "upper left")
-    figure.supxlabel(NOTE, fontsize=8)
+    figure.supxlabel(wrapped(NOTE, 140), fontsize=8)
     return [save(figure, folder / "linearity_polynomials.png")]

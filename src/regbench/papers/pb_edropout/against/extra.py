@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from regbench.evidence.documents import picture
+from regbench.evidence.figures import seed_values
 from regbench.evidence.pages import Built
 from regbench.evidence.sections import Section
 from regbench.evidence.settings import BUDGETS
-from regbench.evidence.style import new_figure, save
+from regbench.evidence.style import FEW, interval, new_figure, save
 
 LINES = ("classic", "random", "pb_mask", "pb_full")
 OURS, PAPER = "#0072B2", "#D55E00"
@@ -36,15 +37,19 @@ def table1_against_paper(built: Built, folder: Path) -> list[Path]:
 
 
 def _panel(axes, built: Built, section: Section) -> None:
-    base = built.page.lines["none"]
+    base, pairs = built.page.lines["none"], set()
     for place, name in enumerate(LINES):
         line = built.page.lines[name]
         found = built.estimates[section.budget].difference(section, line, base, "accuracy")
         if found.done:
-            label = "ours, mean and 95 % interval" if place == 0 else None
-            low, high = (found.mean, found.mean) if found.low is None else (found.low, found.high)
+            label = "ours, mean and 95 % interval; small: seeds, where fewer than 5" if place == 0 else None
+            values = list(seed_values(section, line, base, "accuracy").values())
+            pairs.add(len(values))
+            low, high = interval(found, len(values)) or (found.mean, found.mean)
             ends = [[found.mean - low], [high - found.mean]]
             axes.errorbar(found.mean, place - 0.12, xerr=ends, fmt="o", color=OURS, capsize=3, label=label)
+            if 1 < len(values) < FEW:
+                axes.plot(values, [place - 0.12] * len(values), "o", color=OURS, markersize=3, alpha=0.5)
         numbers = [
             section.numbers.find("1", str(each.paper), f"{built.page.datasets[section.dataset]} Acc")
             for each in (line, base)
@@ -57,4 +62,5 @@ def _panel(axes, built: Built, section: Section) -> None:
     axes.grid(axis="x", alpha=0.3)
     config = section.rows[0]["config"]
     images, epochs = f"{config['dataset']['train_images']:,} images", f"{config['epochs']} epochs"
-    axes.set_title(f"{section.name}, budget {section.budget}, n = {section.most}\n{images}, {epochs}", fontsize=9)
+    count = " to ".join(map(str, sorted({min(pairs), max(pairs)}))) if pairs else "0"
+    axes.set_title(f"{section.name}, budget {section.budget}, n = {count} pairs\n{images}, {epochs}", fontsize=9)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean
 
-import numpy as np
-
+from regbench.evidence import stats
 from regbench.evidence.documents import picture
+from regbench.evidence.figures import fitted, seed_values
 from regbench.evidence.pages import Built
-from regbench.evidence.style import new_figure, save
+from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
+
+LOOKS = {
+    "constant": (LineStyle("#D55E00", "-", "s"), 8, "constant, no gradient"),
+    "entropy": (LineStyle("#0072B2", "--", "o"), 4, "entropy penalty"),
+}
 
 
 @picture
@@ -16,38 +22,31 @@ def stops_by_ratio(built: Built, folder: Path) -> list[Path]:
     """Where a training stops by lambda / eps, what is added to the loss: the penalty and the mere constant."""
     written = []
     for section in built.sections:
-        found: dict[tuple[str, int], dict[float, list[float]]] = {}
-        for name in ("constant", "entropy"):
+        found: dict[tuple[int, str], dict[float, dict[int, list[float]]]] = {}
+        for name in LOOKS:
             for line in section.expanded(section.page.lines[name]):
-                group = section.group(line)
-                for row in group.done if group else ():
+                if (group := section.group(line)) and group.done:
                     eps, width, strength = line.at
-                    stop = section.metric("epochs").read(row, "paper", "full")
-                    found.setdefault((name, width), {}).setdefault(strength / eps, []).append(stop)
-        widths = sorted({width for _, width in found})
-        figure = new_figure(3.4 * len(widths) + 0.6, 3.6)
-        looks = {"constant": ("#D55E00", "s", "constant, no gradient"), "entropy": ("#0072B2", "o", "entropy penalty")}
+                    own = found.setdefault((width, name), {}).setdefault(strength / eps, {})
+                    for seed, stop in seed_values(section, line, None, "epochs", "paper").items():
+                        own.setdefault(seed, []).append(stop)
+        widths, cap = sorted({width for width, _ in found}), section.rows[0]["config"]["epochs"]
+        figure = new_figure(max(3.4 * len(widths) + 0.6, 9.0), 3.8)
         for axes, width in zip(figure.subplots(1, len(widths), sharey=True, squeeze=False)[0], widths, strict=True):
-            for name, (color, marker, label) in looks.items():
-                means = {ratio: np.mean(stops) for ratio, stops in sorted(found.get((name, width), {}).items())}
-                size = 9 if name == "constant" else 4  # where both stop at one epoch, both are seen
-                axes.plot(
-                    *zip(*means.items(), strict=True),
-                    color=color,
-                    marker=marker,
-                    markersize=size,
-                    label=label,
-                    alpha=0.8,
-                )
-            axes.axhline(section.rows[0]["config"]["epochs"], color="0.5", linestyle=":", linewidth=1)
-            axes.set(title=f"latent width {width}", xlabel="lambda / eps", ylim=(0, None))
-            axes.set_xscale("log")
+            for name, (style, size, label) in LOOKS.items():
+                # of a seed that reaches one ratio by several lambdas and eps their mean: these are no replicates
+                own = sorted(found.get((width, name), {}).items())
+                stops = {ratio: [fmean(values) for values in each.values()] for ratio, each in own}
+                means = [stats.mean_interval(each) for each in stops.values()]
+                draw_mean(axes, list(stops), means, list(stops.values()), style, label, (1, cap), bars=True, size=size)
+            axes.axhline(cap, color="0.5", linestyle=":", linewidth=1)
+            axes.set(title=f"latent width {width}", xlabel="lambda / eps (log scale)", ylim=(0, None), xscale="log")
             axes.grid(alpha=0.3)
-        figure.axes[0].set_ylabel("stopping epoch (mean)")
-        figure.legend(
-            *figure.axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=9
-        )
-        figure.suptitle(section.heading("Autoencoders, stop by lambda / eps, {dataset}"), fontsize=10)
-        figure.supxlabel("Protocol paper, the compound loss watched. Dotted: the cap on epochs.", fontsize=8)
+        figure.axes[0].set_ylabel("stopping epoch")
+        handles = figure.axes[0].get_legend_handles_labels()
+        figure.legend(*handles, loc="outside right center", frameon=False, fontsize=9)
+        figure.suptitle(fitted(section.heading("Autoencoders, stop by lambda / eps, {dataset}"), figure), fontsize=10)
+        note = "Means and 95 % t-intervals. Protocol paper, the compound loss watched. Dotted: the cap on epochs."
+        figure.supxlabel(note, fontsize=8)
         written.append(save(figure, folder / f"entropy_stops_{section.dataset}_{section.budget}.png"))
     return written
