@@ -7,7 +7,8 @@ import nbformat
 import pytest
 
 from regbench.errors import UserError
-from regbench.evidence.notebooks import draw
+from regbench.evidence.notebooks import draw, sentences
+from regbench.evidence.wording import number
 from regbench.paths import ROOT
 from regbench.rows.store import Store
 
@@ -52,6 +53,21 @@ def test_a_notebook_draws_its_figures_from_rows(name, tmp_path):
     shown = [output for output in outputs if "image/png" in output.get("data", {})]
     drawn = list((folder / "figures").glob("*.png"))
     assert drawn and len(shown) == len(drawn) and path.read_text() == before
+    said = [output.data["text/markdown"] for output in outputs if "text/markdown" in output.get("data", {})]
+    assert said and all(text.startswith("**") and text.endswith(".") for text in said)
+
+
+def test_a_question_is_answered_by_the_verdict_and_the_numbers_of_the_rows(tmp_path):
+    drawn = draw("handout", rows_of(("digits", "cifar10"), tmp_path))
+    answer = drawn.answers["ho-batchnorm-speed"]
+    (section,) = [each for each in drawn.built.sections if each.dataset == "digits"]
+    page, estimates = drawn.built.page, drawn.built.estimates[section.budget]
+    found = estimates.difference(section, page.lines["batchnorm"], page.lines["none"], "epochs_to_fixed_accuracy")
+    text = sentences(answer)
+    assert text.startswith(f"**{answer.word.capitalize()}**: {answer.claim.claim} Found (n = 5, quick, cpu): digits: ")
+    assert f"digits: {number(found.mean, 'epochs', True)} [" in text
+    with pytest.raises(UserError, match="claim=nope is not known: allowed are gan-fid-mnist"):
+        drawn.answer("nope")
 
 
 def test_an_unknown_notebook_and_an_experiment_without_rows_are_named(tmp_path):

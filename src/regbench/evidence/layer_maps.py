@@ -13,7 +13,7 @@ import numpy as np
 from regbench.errors import UserError
 from regbench.evidence.figures import wrapped
 from regbench.evidence.style import LineStyle, new_figure, save
-from regbench.evidence.tables import MINUS
+from regbench.evidence.wording import MINUS
 
 MEAN, OTHERS, FILTERS = "Mean log|c11|", "Means at all positions but c11", "Filters"
 LOOKS = (LineStyle("#0072B2", "-", "o"), LineStyle("#6B6B6B", "--", "s"))
