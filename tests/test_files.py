@@ -44,6 +44,7 @@ def small_files():
         ("prepare_data", ["--check", "mnist", "--root", "{}"]),
         ("train_extractor", ["digits", "--folder", "{}"]),
         ("run_notebooks", ["--results", "{}"]),
+        ("input_images", ["digits", "--into", "{}"]),
         ("entropy_maps", ["vgg16", "--weights", "{filters}", "--results", "{}"]),
     ],
 )

@@ -174,6 +174,11 @@ def test_the_pictures_are_drawn(tmp_path):
     assert all(path.stat().st_size > 1000 for path in tmp_path.iterdir())
 
 
+def test_without_a_penalty_there_is_nothing_to_draw_by_lambda(tmp_path):
+    found = page([row(seed, 0, falling(seed)) for seed in (0, 1)])
+    assert [path.name for path in draw(found, tmp_path)] == ["entropy_figure2.png"]
+
+
 def test_figure_4_has_a_panel_a_penalty_and_a_curve_a_lambda():
     found = page([*sweep(), row(0, 1, falling(0), name="constant")])
     spec = next(each for each in found.page.figures if "figure4" in each.file)

@@ -313,7 +313,7 @@ def test_fewer_images_than_the_papers_are_a_subset_and_shared_settings_are_share
         built(paper, [*rows, row()], share=("regularizer.method.form",))
 
 
-def test_images_are_drawn_of_the_seed_that_most_lines_hold(paper):
+def test_images_are_drawn_of_the_seed_that_most_lines_hold(paper, monkeypatch):
     spec = FigureSpec("x", "images", "Masks, {dataset}", lines=("plain", "damped"), artifact="test/predicted")
     rows = [row(seed=0), with_images(row(seed=1)), with_images(row(seed=2)), with_images(row("damp", 2))]
     section = built(paper, rows).sections[0]
@@ -324,7 +324,11 @@ def test_images_are_drawn_of_the_seed_that_most_lines_hold(paper):
     titled = replace(spec, first="test/mask", panels=(Panel("seed {seed}, {value} %", metric="accuracy"),))
     assert figures.holding(section, titled) == []
     section = built(paper, [with_images(each, "test/mask") for each in rows]).sections[0]
+    monkeypatch.setattr(figures, "input_images", lambda dataset: None)
     figure = figures.DRAWN["images"]([section], titled, None)
+    monkeypatch.setattr(figures, "input_images", lambda dataset: [[[0.5]]] * 8)
+    beside = figures.DRAWN["images"]([section], titled, None)  # the inputs of as many images as the rows hold
+    assert len(beside.axes) == len(figure.axes) + 2 and beside.axes[0].get_ylabel() == "input"
     count = len(figure.axes) // 3  # a row a line, a column an image
     assert count == 2 and [axes.get_ylabel() for axes in figure.axes[::count]] == [
         "true mask",

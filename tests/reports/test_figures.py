@@ -1,12 +1,15 @@
 """The figures: what is drawn, and that the files depend on the rows alone."""
 
 import base64
+import sys
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from regbench.data.sources import digits
 from regbench.errors import UserError
+from regbench.evidence.arrays import input_images
 from regbench.evidence.figures import curve_values, draw_figures, draw_level, drawn_values, limits
 from regbench.evidence.groups import make_group
 from regbench.evidence.metrics import METRICS
@@ -14,10 +17,14 @@ from regbench.evidence.spec import Panel
 from regbench.evidence.stats import mean_interval
 from regbench.evidence.style import LineStyle, draw_mean, log_axis, new_figure
 from regbench.papers.pb_edropout.masks.extra import most_uneven, pb_edropout_masks, random_average, read_masks
+from regbench.paths import ROOT
 
 from .factory import make_row, table_rows, with_masks
 from .golden_tables import built, page_of
 from .rows import failed
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import input_images as input_images_script
 
 
 def draw_curves(rows, folder):
@@ -113,6 +120,17 @@ def test_below_5_values_they_stand_as_points_without_an_interval(bars):
     ends, points = marks([[1.0, 2.0, 4.0, 8.0, 9.0]], (None, None), bars)
     assert len(ends) == 1 and points == []
     assert marks([[3.0]], (None, None), bars) == ([], [])  # one training is its own mean
+
+
+@pytest.mark.parametrize("short,lines", [(False, 3), (True, 0)])
+def test_a_long_curve_has_a_line_a_training_unless_one_ends_before_the_others(short, lines):
+    samples = [[float(step), 2.0 * step, 3.0 * step] for step in range(40)]
+    samples[-1] = samples[-1][: 2 if short else 3]
+    axes = new_figure(3, 3).subplots()
+    draw_mean(axes, range(40), [mean_interval(each) for each in samples], samples, LineStyle("red", "-", "o"), "a")
+    single = [line for line in axes.lines if line.get_label() == "_single"]
+    assert sum(line.get_linestyle() == "-" for line in single) == lines and len(single) == 3
+    assert single[1].get_ydata()[7] == 14.0
 
 
 def test_limits_of_shares_of_metrics_and_of_their_differences():
@@ -211,6 +229,21 @@ def test_the_channels_shown_are_the_most_uneven_ones_in_their_order():
     average[:, 0, 0] = [0.1 * ((7 * channel) % 20) for channel in range(20)]
     wanted = sorted(range(20), key=lambda channel: -((7 * channel) % 20))[:8]
     assert most_uneven(average) == sorted(wanted) and most_uneven(average[:3]) == [0, 1, 2]
+
+
+def test_inputs_are_kept_as_a_strip_of_test_images_of_at_most_64_pixels(tmp_path, monkeypatch):
+    grey = np.arange(2 * 16 * 16, dtype=np.uint8).reshape(2, 16, 16, 1)
+    strip = input_images_script.strip(grey)
+    assert strip.shape == (16, 32, 3) and np.array_equal(strip[:, 16:, 2], grey[1, ..., 0])
+    large = np.zeros((1, 128, 128, 3), dtype=np.uint8)
+    large[0, 0, 0], large[0, 1, 1] = 200, 100  # the mean of a block of 2 x 2 pixels is 75
+    assert input_images_script.strip(large).shape == (64, 64, 3) and input_images_script.strip(large)[0, 0, 0] == 75
+    monkeypatch.setattr(sys, "argv", ["input_images.py", "digits", "--into", str(tmp_path)])
+    assert input_images_script.main() == 0
+    found, images = input_images("digits", tmp_path), digits().arrays["test_images"]
+    assert found.shape == (8, 16, 16, 3) and input_images("mnist", tmp_path) is None
+    step = len(images) // 8
+    assert (255 * found[3, ..., 1]).round().tolist() == images[3 * step, ..., 0].tolist()
 
 
 def test_mask_pictures_have_one_block_per_dataset_and_variant_and_a_file_per_budget(tmp_path):

@@ -1,13 +1,32 @@
-"""Arrays that a row holds at 8 bits: averaged masks, sample images."""
+"""Arrays that a row holds at 8 bits: averaged masks, sample images; and the inputs to show beside them."""
 
 from __future__ import annotations
 
 import base64
 import math
+from pathlib import Path
 
 import numpy as np
 
 from regbench.errors import UserError
+from regbench.paths import ROOT
+
+INPUTS = ROOT / "results" / "inputs"
+IMAGES_SHOWN = 8  # test images in a strip of inputs
+
+
+def input_images(dataset: str, folder: Path = INPUTS) -> np.ndarray | None:
+    """Test images of a data set that `scripts/input_images.py` keeps, (n, side, side, 3) in [0, 1]; None without any.
+
+    Of segmentation they are the first ones, those whose masks rows hold.
+    """
+    path = folder / f"{dataset}.png"
+    if not path.is_file():
+        return None
+    from matplotlib.image import imread  # here: tables alone need not load it
+
+    strip = imread(path)
+    return np.stack(np.split(strip, strip.shape[1] // strip.shape[0], axis=1))
 
 
 def stored_array(row: dict, artifact: str) -> np.ndarray:

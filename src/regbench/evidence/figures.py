@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from regbench.errors import UserError
 from regbench.evidence import stats
-from regbench.evidence.arrays import stored_array
+from regbench.evidence.arrays import input_images, stored_array
 from regbench.evidence.estimates import Estimates
 from regbench.evidence.groups import Group
 from regbench.evidence.metrics import SHARE, Metric
@@ -64,8 +64,8 @@ def draw_figures(built: Built, folder: Path) -> list[Path]:
 
 def drawable(sections: Sequence[Section], spec: FigureSpec) -> bool:
     """Whether these sections hold anything of a figure."""
-    if spec.kind == "images":
-        return bool(holding(sections[0], spec))
+    if spec.kind in ("images", "lines"):
+        return bool((holding if spec.kind == "images" else _line_panels)(sections[0], spec))
     if spec.several and all(sum(bool(group.done) for group in each.groups.values()) < 2 for each in sections):
         return False
     return spec.kind != "epochs" or any(_own_panels(section, spec) for section in sections)
@@ -223,14 +223,16 @@ def _draw_curves(axes: Axes, section: Section, panel: Panel) -> None:
 
 
 def draw_level(axes: Axes, value: float, metric: Metric) -> None:
-    """A dotted line at a level; one that would leave the rest of a log axis less than half of it is told in words."""
+    """A dotted line at a level; one so far from a log axis that the panel would be empty between is told in words."""
     low, high = axes.get_ylim()
-    near = value > 0 and math.log(max(high, value) / min(low, value)) < FAR * math.log(high / low)
-    if near or axes.get_yscale() != "log":
-        axes.axhline(value, color="0.4", linestyle=":", linewidth=1.2, label=metric.words)
+    look = {"color": "0.4", "linestyle": ":", "linewidth": 1.2}
+    if axes.get_yscale() != "log" or (
+        value > 0 and math.log(max(high, value) / min(low, value)) < FAR * math.log(high / low)
+    ):
+        axes.axhline(value, label=metric.words, **look)
     else:
-        text = f"{metric.words}: {number(value, metric.unit)}, far below" if value < low else f"{value}, far above"
-        axes.plot([], [], color="0.4", linestyle=":", linewidth=1.2, label=text)
+        side = "below" if value < low else "above"
+        axes.plot([], [], label=f"{metric.words}: {number(value, metric.unit)}, far {side}", **look)
 
 
 def _legend(foot: SubFigure, figure: Figure, note: str) -> None:
@@ -331,11 +333,7 @@ def tiled(images: np.ndarray, columns: int, gap: tuple[int, int] = (1, 1), empty
 def _draw_lines(sections: Sequence[Section], spec: FigureSpec, estimates: Estimates) -> Figure:
     """A panel for each combination of lines, or as the spec has them: means or differences over a swept setting."""
     (section,) = sections
-    panels = [
-        each
-        for each in _line_panels(section, spec)
-        if each[1].paper or any(_series(section, line, each[1]) for line in each[2])
-    ]
+    panels = _line_panels(section, spec)
     across = spec.across or min(3, math.ceil(math.sqrt(len(panels))))
     down = -(-len(panels) // across)
     figure = new_figure(max(4.1 * across + 1.6, 9.0), 3.4 * down + 1.3)
@@ -359,7 +357,7 @@ def _draw_lines(sections: Sequence[Section], spec: FigureSpec, estimates: Estima
 
 
 def _line_panels(section: Section, spec: FigureSpec) -> list[tuple[str, Panel, list[Line]]]:
-    """(title, panel, lines): one for each combination that the lines of a panel are of.
+    """(title, panel, lines): one for each combination that the lines of a panel are of, where anything is to draw.
 
     A line with several sweeps has panels of its own, one for each value of those but the last two.
     """
@@ -369,7 +367,8 @@ def _line_panels(section: Section, spec: FigureSpec) -> list[tuple[str, Panel, l
         for combination in dict.fromkeys(line.combination for line in lines):
             own = [line for line in lines if line.combination == combination]
             swept = [each for line in own if len(line.sweep) > 1 for each in _leads(section, line)]
-            parts = [[line] for line in swept] or [own]
+            parts = [[line] for line in swept] if swept or len(own[0].sweep) > 1 else [own]
+            parts = [each for each in parts if panel.paper or any(_series(section, line, panel) for line in each)]
             found += [(filled(panel.title, part[0].names), panel, part) for part in parts]
     return found
 
@@ -481,8 +480,10 @@ def _draw_images(sections: Sequence[Section], spec: FigureSpec, estimates: Estim
     images = [_array(row, spec.artifact) for _, row in shown]
     titles = [_image_title(section, spec, line, row) for line, row in shown]
     if spec.first:
-        first = f"true {spec.first.rsplit('/', 1)[-1]}"
-        figure = _image_rows([_array(shown[0][1], spec.first), *images], [first, *titles], spec.outline)
+        known = {f"true {spec.first.rsplit('/', 1)[-1]}": _array(shown[0][1], spec.first)}
+        if (inputs := input_images(section.dataset)) is not None:
+            known = {"input": inputs[: len(images[0])], **known}
+        figure = _image_rows([*known.values(), *images], [*known, *titles], len(known), spec.outline)
     else:
         figure = _image_panels([_picture(each) for each in images], titles, min(spec.across or 4, len(shown)))
     figure.suptitle(fitted(section.heading(spec.title), figure), fontsize=10)
@@ -515,16 +516,16 @@ def _image_title(section: Section, spec: FigureSpec, line: Line, row: dict) -> s
     return "\n".join(parts)
 
 
-def _image_rows(rows: Sequence[np.ndarray], titles: Sequence[str], outline: float) -> Figure:
-    """A row for each of several (images, height, width), its title on the left, a column an image."""
-    count = len(rows[0])
+def _image_rows(rows: Sequence[np.ndarray], titles: Sequence[str], known: int, outline: float) -> Figure:
+    """A row for each of several (images, height, width), its title on the left; those but the known ones outlined."""
+    count = len(rows[-1])
     figure = new_figure(max(1.5 * count + 1.4, 9.0), 1.5 * len(rows) + 1.2)
     panels = figure.subplots(len(rows), count, squeeze=False)
     for place, (images, title, own) in enumerate(zip(rows, titles, panels, strict=True)):
         own[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=9)
         for axes, image in zip(own, images, strict=True):
             axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            if place and outline and image.min() < outline < image.max():
+            if place >= known and outline and image.min() < outline < image.max():
                 axes.contour(image, levels=[outline], colors="#E69F00", linewidths=0.8)
             axes.set(xticks=[], yticks=[])
     return figure

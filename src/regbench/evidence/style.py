@@ -58,7 +58,7 @@ def draw_mean(
 ) -> None:
     """A line through the means with a band of their intervals, or bars; of fewer than 5 values these as points.
 
-    A long curve, which has no markers, has thin lines in the place of points.
+    A long curve, which has no markers, has a thin line of each training in the place of points.
 
     Args:
         samples: the values behind each mean; one value alone is its own mean.
@@ -76,8 +76,9 @@ def draw_mean(
         if found and (bars or alone):  # a band needs two neighbours with an interval
             sides = [[mean.mean - found[0]], [found[1] - mean.mean]]
             axes.errorbar(x[place], mean.mean, sides, color=style.color, alpha=0.8 if bars else 0.5, capsize=2)
-    look = {"marker": style.marker, "linestyle": "", "markersize": 3} if marked else {"linewidth": 0.7}
     shown = [values if 1 < len(values) < FEW else () for values in samples]
+    joined = not marked and len({len(values) for values in samples}) == 1  # else a line might change its training
+    look = {"linewidth": 0.7} if joined else {"marker": style.marker, "linestyle": "", "markersize": 3}
     for number in range(max(map(len, shown), default=0)):
         single = [values[number] if number < len(values) else math.nan for values in shown]
         axes.plot(x, single, color=style.color, alpha=0.45, markeredgewidth=0, label="_single", **look)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import SubFigure
+from matplotlib.image import AxesImage
 
-from regbench.evidence.arrays import stored_array
+from regbench.evidence.arrays import input_images, stored_array
 from regbench.evidence.documents import picture
 from regbench.evidence.figures import fitted, tiled, wrapped
 from regbench.evidence.groups import make_group
@@ -22,9 +26,9 @@ from regbench.papers.pb_edropout.table1.extra import SITE
 EMA, MASK = f"{SITE}/ema", f"{SITE}/mask"
 SHOWN = 8  # channels of a picture
 MOMENTUM, STEPS = 0.9, 50  # of the layer's average over batches; batches after which 0.5 % of its start is left
-NOTE = """The 8 of all channels whose patches differ most, chosen alike for PB-EDropout and for the control; s: standard
-deviation over a channel's patches. One colour scale a block, over the range of both. Control: as many patches, drawn at
-random for every image and channel, in the same moving average over batches (computed, not trained)."""
+NOTE = """K of L patches are kept. The 8 channels whose patches differ most, chosen alike for both: number, and standard
+deviation over its patches. One colour scale a block, over the range of both. Control: as many patches, at random for
+every image and channel, in the same moving average over batches (computed, not trained)."""
 
 
 @dataclass(frozen=True)
@@ -102,37 +106,45 @@ def most_uneven(average: np.ndarray) -> list[int]:
 
 
 def _draw(blocks: list[tuple[Section, dict]], path: Path) -> Path:
-    figure = new_figure(10, 4.4 * len(blocks) + 0.5)
+    figure = new_figure(9.5, 5.2 * len(blocks) + 0.5)
     parts = figure.subfigures(len(blocks), 1, squeeze=False)[:, 0]
     for (section, row), part in zip(blocks, parts, strict=True):
-        masks, seed = read_masks(row), row["seed"]
+        masks, name = read_masks(row), f"PB-EDropout variant {_variant(row)}"
         control = random_average(masks.ema.shape, masks.k, row["config"]["task"]["batch_size"])
-        kept = f"K = {masks.k} of L = {masks.patches} patches kept"
-        what = f"{{dataset}}, PB-EDropout variant {_variant(row)}, {SITE}, seed {seed}, {kept}"
+        what = f"{{dataset}}, {name}, {SITE}, seed {row['seed']}, K = {masks.k} of L = {masks.patches}"
         part.suptitle(fitted(section.heading(what, [make_group([row], what)]), figure), fontsize=10)
-        rows = part.subplots(3, 1)
-        own, beside = most_uneven(masks.ema), most_uneven(control)
-        shown = [masks.ema[own], control[beside]]
-        low, high = min(each.min() for each in shown), max(each.max() for each in shown)
-        words = ("PB-EDropout: share of training masks that kept the patch", "control: the same of random patches")
-        for axes, images, channels, label in zip(rows, shown, (own, beside), words, strict=False):
-            drawn = _channels(axes, images, channels, label, cmap="viridis", vmin=low, vmax=high)
-        part.colorbar(drawn, ax=list(rows[:2]), fraction=0.02, pad=0.01)
-        mode = "kept in MASK mode" if masks.applied else "the K highest of that average, nearly MASK mode's"
-        colours = ListedColormap(("#3B3B3B", "#F0E442"))
-        drawn = _channels(rows[2], masks.kept[own], own, f"PB-EDropout: {mode}, after the last epoch", cmap=colours)
-        part.colorbar(drawn, ax=rows[2], fraction=0.02, pad=0.01).set_ticks([0.25, 0.75], labels=["dropped", "kept"])
+        _draw_block(part, masks, control, input_images(section.dataset))
     figure.supxlabel(wrapped(NOTE, 140), fontsize=8)
     return save(figure, path)
 
 
-def _channels(axes, images: np.ndarray, channels: list[int], label: str, **look):
+def _draw_block(part: SubFigure, masks: Masks, control: np.ndarray, inputs: np.ndarray | None) -> None:
+    """A row of tiles each: inputs where there are any, averages of masks, the control's, the masks of MASK mode."""
+    places = [["input", "."]] * (inputs is not None) + [["own", "scale"], ["control", "scale"], ["kept", "key"]]
+    panels = part.subplot_mosaic(places, width_ratios=(45, 1))
+    own, beside = most_uneven(masks.ema), most_uneven(control)
+    ends = {"vmin": min(masks.ema[own].min(), control[beside].min())}
+    ends["vmax"] = max(masks.ema[own].max(), control[beside].max())
+    if inputs is not None:
+        _channels(panels["input"], inputs, [""] * len(inputs), "input: test images, evenly spaced over the split")
+    _channels(panels["own"], masks.ema[own], own, "PB-EDropout: share of training masks that kept the patch", **ends)
+    drawn = _channels(panels["control"], control[beside], beside, "control: the same of random patches", **ends)
+    part.colorbar(drawn, cax=panels["scale"])
+    mode = "kept in MASK mode" if masks.applied else "the K highest of that average, nearly MASK mode's"
+    label = f"PB-EDropout: {mode}, after the last epoch"
+    drawn = _channels(panels["kept"], masks.kept[own], own, label, cmap=ListedColormap(("#3B3B3B", "#F0E442")))
+    part.colorbar(drawn, cax=panels["key"]).set_ticks([0.25, 0.75], labels=["dropped", "kept"])
+
+
+def _channels(axes: Axes, images: np.ndarray, channels: Sequence, label: str, **look) -> AxesImage:
     """Channels as tiles of one picture, each under its number and the standard deviation over its patches."""
-    gap = (images.shape[1] // 6 + 1, 1)
+    side = images.shape[1]
+    gap = (side // 6 + 1, max(side // 12, 1))
     for place, (image, channel) in enumerate(zip(images, channels, strict=True)):
-        left = place * (image.shape[1] + gap[1]) + gap[1]
-        text = f"{channel}: s = {image.std():.3f}" if "vmin" in look else str(channel)
-        axes.text(left + (image.shape[1] - 1) / 2, gap[0] - 0.7, text, ha="center", va="bottom", fontsize=8)
+        left = place * (side + gap[1]) + gap[1]
+        text = f"{channel}: {image.std():.3f}" if "vmin" in look else str(channel)
+        axes.text(left + (side - 1) / 2, gap[0] - 0.7, text, ha="center", va="bottom", fontsize=8)
     axes.set_axis_off()
     axes.set_title(label, fontsize=9)
-    return axes.imshow(tiled(images, len(images), gap), interpolation="nearest", **look)
+    picture = tiled(images, len(images), gap, 1.0 if images.ndim == 4 else np.nan)
+    return axes.imshow(picture, interpolation="nearest", **look)

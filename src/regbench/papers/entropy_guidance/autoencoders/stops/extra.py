@@ -30,6 +30,8 @@ def stops_by_ratio(built: Built, folder: Path) -> list[Path]:
                     own = found.setdefault((width, name), {}).setdefault(strength / eps, {})
                     for seed, stop in seed_values(section, line, None, "epochs", "paper").items():
                         own.setdefault(seed, []).append(stop)
+        if not found:
+            continue
         widths, cap = sorted({width for width, _ in found}), section.rows[0]["config"]["epochs"]
         figure = new_figure(max(3.4 * len(widths) + 0.6, 9.0), 3.8)
         for axes, width in zip(figure.subplots(1, len(widths), sharey=True, squeeze=False)[0], widths, strict=True):
