@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 from regbench.evidence import stats
 from regbench.evidence.documents import picture
-from regbench.evidence.figures import fitted, seed_values
+from regbench.evidence.figures import fitted, seed_values, wrapped
 from regbench.evidence.pages import Built
 from regbench.evidence.style import LineStyle, draw_mean, new_figure, save
 
+NOTE = """Means and 95 % t-intervals. Protocol paper, the compound loss watched. Dotted: the cap on epochs; a mean with
+trainings at the cap is a bound and has no bar."""
 LOOKS = {
     "constant": (LineStyle("#D55E00", "-", "s"), 8, "constant, no gradient"),
     "entropy": (LineStyle("#0072B2", "--", "o"), 4, "entropy penalty"),
@@ -39,7 +42,7 @@ def stops_by_ratio(built: Built, folder: Path) -> list[Path]:
                 # of a seed that reaches one ratio by several lambdas and eps their mean: these are no replicates
                 own = sorted(found.get((width, name), {}).items())
                 stops = {ratio: [fmean(values) for values in each.values()] for ratio, each in own}
-                means = [stats.mean_interval(each) for each in stops.values()]
+                means = [_mean(each, cap) for each in stops.values()]
                 draw_mean(axes, list(stops), means, list(stops.values()), style, label, (1, cap), bars=True, size=size)
             axes.axhline(cap, color="0.5", linestyle=":", linewidth=1)
             axes.set(title=f"latent width {width}", xlabel="lambda / eps (log scale)", ylim=(0, None), xscale="log")
@@ -48,7 +51,12 @@ def stops_by_ratio(built: Built, folder: Path) -> list[Path]:
         handles = figure.axes[0].get_legend_handles_labels()
         figure.legend(*handles, loc="outside right center", frameon=False, fontsize=9)
         figure.suptitle(fitted(section.heading("Autoencoders, stop by lambda / eps, {dataset}"), figure), fontsize=10)
-        note = "Means and 95 % t-intervals. Protocol paper, the compound loss watched. Dotted: the cap on epochs."
-        figure.supxlabel(note, fontsize=8)
+        figure.supxlabel(wrapped(NOTE, int(14 * figure.get_figwidth())), fontsize=8)
         written.append(save(figure, folder / f"entropy_stops_{section.dataset}_{section.budget}.png"))
     return written
+
+
+def _mean(stops: list[float], cap: int) -> stats.Mean:
+    """The mean of stopping epochs, without an interval where one is the cap."""
+    found = stats.mean_interval(stops)
+    return replace(found, half_width=None) if cap in stops else found
