@@ -7,10 +7,12 @@ left to do. This one submits through submitit, too, and does these three things 
 import contextlib
 import io
 import logging
+import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import submitit
 from hydra.core.singleton import Singleton
@@ -60,6 +62,13 @@ class RegbenchSlurmLauncher(SlurmLauncher):
             if left:
                 log.warning("%d members have no row: other jobs train them; the same command looks again", left)
         return [JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED) for overrides in job_overrides]
+
+    def checkpoint(self, *args: Any, **kwargs: Any) -> Any:
+        """submitit's call in a job that it is about to queue again, with `scontrol requeue`."""
+        # Slurm then ends the job and its children by SIGTERM, the scontrol that waits for Slurm's answer among them. A
+        # child inherits what is ignored, and not the handler with which submitit lets the job itself pass over it.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return super().checkpoint(*args, **kwargs)
 
     def missing(self, overrides: Overrides) -> list[Member]:
         """Members of a job that are to be trained."""

@@ -202,6 +202,42 @@ def test_a_time_out_a_kill_and_a_failure_lose_no_row_and_change_no_number(cluste
         assert metrics(store.find(row["id"])) == metrics(row)
 
 
+# submitit's part of a job that Slurm tells to stop, with a launcher for its function.
+REQUEUE = """
+import os, signal, sys
+from submitit.core import job_environment, submission, utils
+from hydra_plugins.regbench_slurm import RegbenchSlurmLauncher
+
+class Launcher(RegbenchSlurmLauncher):
+    def __init__(self): pass
+    def __call__(self): os.kill(os.getpid(), signal.SIGUSR2)
+
+delayed = utils.DelayedSubmission(Launcher())
+delayed.set_timeout(10, 3)
+delayed.dump(job_environment.JobEnvironment().paths.submitted_pickle)
+submission.process_job(os.environ["SUBMITIT_FOLDER"])
+"""
+
+
+def test_an_scontrol_that_slurm_ends_with_its_requeued_job_is_no_failure(tmp_path):
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    # As Slurm does under load: it has queued the job again and ends its processes before it answers.
+    scontrol.write_text(f'#!/bin/sh\nkill -TERM $PPID $$\necho "$@" >> {tmp_path}/answered\n')
+    scontrol.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{scontrol.parent}:{os.environ['PATH']}",
+        "SUBMITIT_FOLDER": str(tmp_path),
+        "SUBMITIT_EXECUTOR": "slurm",
+        "SLURM_JOB_ID": "7",
+    }
+    done = subprocess.run([sys.executable, "-c", REQUEUE], env=environment, capture_output=True, text=True, timeout=60)
+    assert (tmp_path / "answered").read_text() == "requeue 7\n" and done.returncode == 255, done.stderr
+    assert "Requeued job 7 (2 remaining timeouts)" in done.stdout
+    assert not list(tmp_path.glob("*result.pkl"))  # it would say that the job is over
+
+
 def test_a_wrong_partition_is_one_line_and_nothing_is_submitted(cluster, start, tmp_path):
     launcher = start(tmp_path, "partition=nope")
     _, said = launcher.communicate(timeout=120)
