@@ -1,9 +1,11 @@
 """Commands called within the process of the tests: what they say, and their exit status, without a new interpreter."""
 
 import contextlib
+import gc
 import importlib.util
 import io
 import logging
+import signal
 import sys
 from dataclasses import dataclass
 from unittest import mock
@@ -38,6 +40,7 @@ def script(name, *words) -> Said:
 def _call(function, words) -> Said:
     root, out, err = logging.getLogger(), io.StringIO(), io.StringIO()
     handlers, level = list(root.handlers), root.level
+    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     with mock.patch.object(sys, "argv", words), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             status = function()
@@ -45,4 +48,7 @@ def _call(function, words) -> Said:
             status = stop.code
         finally:
             root.handlers[:], root.level = handlers, level
+            for number, handler in signals.items():
+                signal.signal(number, handler)
+            gc.enable()
     return Said(status or 0, out.getvalue(), err.getvalue())

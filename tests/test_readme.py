@@ -1,15 +1,13 @@
 """The README's promises: its Python runs, its commands exist, its regularizer recipe works."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 
 import pytest
 
 from regbench.paths import ROOT
 from regbench.rows.store import Store
+from tests.commands import script, train_command
 
 TEXT = (ROOT / "README.md").read_text()
 
@@ -36,7 +34,7 @@ def test_every_make_target_of_the_readme_exists():
     assert set(re.findall(r"\bmake ([a-z0-9-]+)", TEXT)) - {"it"} <= targets
 
 
-def test_the_recipe_for_a_regularizer_trains(tmp_path):
+def test_the_recipe_for_a_regularizer_trains(tmp_path, monkeypatch):
     (code,) = [block for block in blocks("python") if block.startswith("# gaussian_dropout.py")]
     (config,) = blocks("yaml")
     assert len((code + config).strip().splitlines()) <= 40
@@ -48,10 +46,12 @@ def test_the_recipe_for_a_regularizer_trains(tmp_path):
     words = shlex.split(command.replace("\\\n", " "))
     assert words[1] == ".venv/bin/python"
     own = ["budget=smoke", "tracking=off", "progress=false", f"paths.results={tmp_path}", f"paths.outputs={tmp_path}"]
-    done = subprocess.run(
-        [sys.executable, *words[2:], *own], cwd=tmp_path, env={**os.environ, "PYTHONPATH": "."}, capture_output=True
-    )
-    assert done.returncode == 0, done.stderr.decode()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", ".")  # of the processes that are started
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert words[2:4] == ["-m", "regbench.train"]
+    done = train_command(*words[4:], *own)
+    assert done.returncode == 0, done.stderr
     rows = Store(tmp_path).rows()
     assert sorted(row["strength"] for row in rows) == [0.1, 0.3] and {row["status"] for row in rows} == {"done"}
     settings = dict(word.split("=", 1) for word in shlex.split(compared)[3:])
@@ -61,24 +61,9 @@ def test_the_recipe_for_a_regularizer_trains(tmp_path):
         "DATASETS": "digits,mnist",
         "SEEDS": "5",
     }
-    small = [
-        "gaussian_dropout",
-        "--configs",
-        settings["CONFIGS"],
-        "--seeds",
-        "2",
-        "--budget",
-        "smoke",
-        "--name",
-        "of-a-test",
-    ]
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "compare.py"), *small, "--set", f"paths.results={tmp_path}"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": "."},
-        capture_output=True,
-        text=True,
-    )
+    small = ["--configs", settings["CONFIGS"], "--seeds", "2", "--budget", "smoke", "--name", "of-a-test"]
+    small += ["--workers", "1", "--set", f"paths.results={tmp_path} model.widths=[4,4,4,4,4]"]
+    done = script("compare", "gaussian_dropout", *small)
     assert done.returncode == 0, done.stderr
     assert "digits: gaussian_dropout against none: " in done.stdout and "undecided" in done.stdout
 

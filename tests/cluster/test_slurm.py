@@ -19,6 +19,7 @@ from regbench.plan.experiments import load_config
 from regbench.plan.jobs import members
 from regbench.rows.store import Store
 from regbench.train import train
+from tests.commands import script
 
 DAEMONS = ("munged", "slurmctld", "slurmd", "sbatch")
 SETTINGS = ["budget=smoke", "budget.epochs=16", "regularizer=pb_edropout", "seeds=[0]", "tracking=off"]
@@ -272,9 +273,8 @@ def test_a_slurm_that_does_not_answer_is_one_line(monkeypatch):
 
 
 def test_reproduce_takes_the_keys_of_the_launch(tmp_path):
-    script = [sys.executable, str(ROOT / "scripts" / "reproduce.py"), "table1", "--datasets", "digits", "--dry-run"]
     keys = ["--launch", "slurm", "partition=gpu", "minutes=5", "gpus=1", "at_once=3", f"paths.results={tmp_path}"]
-    done = subprocess.run([*script, *keys], capture_output=True, text=True, timeout=60)
+    done = script("reproduce", "table1", "--datasets", "digits", "--dry-run", *keys)
     assert done.returncode == 0 and "trainings are done" in done.stdout, done.stderr
-    wrong = subprocess.run([*script, "--launch", "nope"], capture_output=True, text=True, timeout=60)
+    wrong = script("reproduce", "table1", "--datasets", "digits", "--dry-run", "--launch", "nope")
     assert wrong.returncode == 2 and wrong.stderr == "error: --launch nope is not allowed: allowed are joblib, slurm\n"

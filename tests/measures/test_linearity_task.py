@@ -1,7 +1,5 @@
 """The linearity task: what it measures on a network, by hand and as a training stores it."""
 
-import subprocess
-
 import pytest
 import torch
 from torch import nn
@@ -18,7 +16,7 @@ from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training.linearity import ClassifyLinearity, is_dropout, subnetworks, weight_measures
 from regbench.training.loop import fit
-from tests.test_train import command, config
+from tests.test_train import config, run
 from tests.training.test_stacked import Job, assert_close
 
 CPU = torch.device("cpu")
@@ -178,13 +176,7 @@ def test_a_diverged_network_is_a_failed_row_and_the_next_member_is_trained(tmp_p
 
 
 def test_the_experiments_command_writes_a_row(tmp_path):
-    done = subprocess.run(
-        command(tmp_path, "experiment=linearity", "dataset=digits", "seeds=[0]", "budget.epochs=1"),
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=300,
-    )
+    done = run(tmp_path, "experiment=linearity", "dataset=digits", "seeds=[0]", "budget.epochs=1")
     assert done.returncode == 0, done.stderr
     (row,) = Store(tmp_path / "results").rows()
     assert row["experiment"] == "linearity" and row["config"]["task"]["pairs"] == 500

@@ -1,18 +1,15 @@
 """`report.py` writes the report on all claims, --check fails where that was changed; the committed results pass it."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 from regbench.paths import ROOT
 from regbench.rows.store import Store
+from tests.commands import script
 
 
-def call(*arguments, **environment):
-    command = [sys.executable, str(ROOT / "scripts" / "report.py"), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, **environment})
+def call(*arguments):
+    return script("report", *arguments)
 
 
 def test_the_committed_tables_report_and_readme_are_what_the_committed_rows_say(tmp_path):
@@ -45,7 +42,9 @@ def test_results_without_a_report_are_not_asked_for_one(tmp_path):
     assert call("--check", "--results", tmp_path).returncode == 0
 
 
-def test_a_training_by_hand_is_in_no_table_until_asked_for_and_a_loose_row_behind_a_difference_is_named(tmp_path):
+def test_a_training_by_hand_is_in_no_table_until_asked_for_and_a_loose_row_behind_a_difference_is_named(
+    tmp_path, monkeypatch
+):
     rows = [row for row in Store(ROOT / "results").rows("handout") if row["config"]["dataset"]["name"] == "digits"]
     store = Store(tmp_path)
     for row in rows:
@@ -54,7 +53,9 @@ def test_a_training_by_hand_is_in_no_table_until_asked_for_and_a_loose_row_behin
     assert made.returncode == 0 and f"{by_hand} rows are left out: of trainings by hand (ADHOC=1" in made.stdout
     table = tmp_path / "tables" / "handout.md"
     assert "n = 4" in table.read_text() and "n = 5" not in table.read_text()
-    assert call("handout", "--results", tmp_path, ADHOC="1").returncode == 0
+    with monkeypatch.context() as patch:
+        patch.setenv("ADHOC", "1")
+        assert call("handout", "--results", tmp_path).returncode == 0
     assert "n = 5" in table.read_text()
     checked = call("--check", "--results", tmp_path)
     assert checked.returncode == 1 and "rows that no commit holds: " in checked.stderr

@@ -1,5 +1,6 @@
 """`reproduce.py`: the plan, the run, the report, and a second call that trains nothing."""
 
+import contextlib
 import re
 import shutil
 import signal
@@ -11,23 +12,25 @@ import pytest
 
 from regbench.paths import ROOT
 from regbench.rows.store import Store
+from tests.commands import script
 
 
-def call(folder, *arguments, script="reproduce.py"):
-    command = [sys.executable, str(ROOT / "scripts" / script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=300)
+def call(folder, *arguments, name="reproduce"):
+    """The script within this process; what it starts is started."""
+    with contextlib.chdir(folder):
+        return script(name, *arguments)
 
 
-def reproduce_arguments(folder, *more):
+def reproduce_arguments(folder, *more, workers=2):
     paths = [f"paths.results={folder}/results", f"paths.outputs={folder}/outputs", "tracking=off"]
-    chosen = ["--datasets", "digits", "--regularizers", "none,pb_edropout", "--workers", "2"]
+    chosen = ["--datasets", "digits", "--regularizers", "none,pb_edropout", "--workers", str(workers)]
     return ["table1", "--budget", "smoke", *chosen, *more, *paths]
 
 
 @pytest.fixture(scope="module")
 def reproduced(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reproduce")
-    return folder, call(folder, *reproduce_arguments(folder, "--seeds", "2"))
+    return folder, call(folder, *reproduce_arguments(folder, "--seeds", "2", workers=1))
 
 
 def test_it_says_what_is_missing_runs_it_and_writes_table_and_pictures(reproduced):
@@ -66,26 +69,26 @@ def test_rows_of_budget_smoke_are_in_no_table_of_fuller_trainings(reproduced, tm
     committed = Store(ROOT / "results").rows("table1")
     for row in [row for row in committed if row["config"]["dataset"]["name"] == "digits"][:6]:
         Store(results).write(row)
-    said = call(tmp_path, "--results", str(results), script="report.py").stdout
+    said = call(tmp_path, "--results", str(results), name="report").stdout
     table = (results / "tables" / "table1.md").read_text()
     assert "4 rows are left out: of budget smoke" in said and "budget quick" in table and "smoke" not in table
     assert not list((results / "figures").glob("*smoke*"))
-    assert call(tmp_path, "--check", "--results", str(results), script="report.py").returncode == 0
+    assert call(tmp_path, "--check", "--results", str(results), name="report").returncode == 0
 
 
 def test_check_passes_on_its_own_tables_and_fails_on_a_changed_one(reproduced, tmp_path):
     folder, _ = reproduced
     results = tmp_path / "results"
     shutil.copytree(folder / "results", results)
-    checked = call(tmp_path, "--check", "--results", str(results), script="report.py")
+    checked = call(tmp_path, "--check", "--results", str(results), name="report")
     assert checked.returncode == 0, checked.stderr
     table = results / "tables" / "table1.md"
     shutil.move(results / "runs", tmp_path / "runs")
-    without_rows = call(tmp_path, "--check", "--results", str(results), script="report.py")
+    without_rows = call(tmp_path, "--check", "--results", str(results), name="report")
     assert without_rows.returncode == 1 and "there is no row" in without_rows.stderr
     shutil.move(tmp_path / "runs", results / "runs")
     table.write_text(table.read_text().replace("n = 2", "n = 5"))
-    changed = call(tmp_path, "--check", "--results", str(results), script="report.py")
+    changed = call(tmp_path, "--check", "--results", str(results), name="report")
     assert changed.returncode == 1 and "table1.md" in changed.stderr
 
 
@@ -94,9 +97,9 @@ def test_collect_packs_what_report_then_reads(reproduced, tmp_path):
     results = tmp_path / "results"
     shutil.copytree(folder / "results", results)
     before = Store(results).rows()
-    assert call(tmp_path, "--collect", "--results", str(results), script="report.py").returncode == 0
+    assert call(tmp_path, "--collect", "--results", str(results), name="report").returncode == 0
     assert (results / "runs" / "table1.jsonl").exists() and Store(results).rows() == before
-    assert "0 rows of other code" in call(tmp_path, "--stale", "--results", str(results), script="report.py").stdout
+    assert "0 rows of other code" in call(tmp_path, "--stale", "--results", str(results), name="report").stdout
 
 
 @pytest.mark.parametrize("number,status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "kill"])
@@ -143,7 +146,7 @@ def test_wrong_input_is_one_line(tmp_path, arguments, words):
 
 
 def test_minutes_end_it_cleanly_with_checkpoints_and_the_missing_named(tmp_path):
-    words = reproduce_arguments(tmp_path, "--seeds", "1", "--minutes", "0.001")
+    words = reproduce_arguments(tmp_path, "--seeds", "1", "--minutes", "0.001", workers=1)
     said = call(tmp_path, *words)
     assert said.returncode == 0, said.stderr
     assert "2 trainings are still missing" in said.stdout and "missing: digits/cnn5/pb_edropout" in said.stdout
