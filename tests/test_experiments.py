@@ -1,10 +1,15 @@
 """Cells of experiments that are kept in files: the same as composed, and never another config's."""
 
+import shutil
+
 import pytest
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
 from regbench.errors import UserError
+from regbench.paths import CONFIGS
 from regbench.plan import experiments
-from regbench.plan.experiments import cells, cells_by_experiment, experiment_cells, sweeps
+from regbench.plan.experiments import cells, cells_by_experiment, experiment_cells, load_config, sweeps
 
 
 @pytest.fixture
@@ -80,3 +85,40 @@ def test_the_value_of_a_key_that_only_other_sweeps_sweep_over_may_be_asked_for()
     assert sweeps("entropy-table1", wanted | {"seed_offset": ["0"]}) == [wanted]
     with pytest.raises(UserError, match=r"seed_offset=1 is not part of this experiment: allowed are 100, .*600, 0$"):
         sweeps("entropy-table1", {"seed_offset": ["1"]})
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["seeds=[0,7]", "task.batch_size=3", "regularizer=pb_edropout", "dataset=mnist", "seeds=[1]"],
+        ["regularizer.method.layer.keep=0.5", "regularizer=pb_edropout", "strengths=null", "paths.results='a b=c'"],
+        ["experiment=entropy-table1", "model.widths=[8,8]", "task.optimizer={lr: 0.5}", "budget=smoke"],
+        ["+task.accumulate=2", "~task.optimizer.lr", "seeds=[3]"],
+        ["hydra.verbose=true", "launch=joblib", "workers=3"],
+    ],
+)
+def test_a_config_is_what_hydra_composes_of_the_same_words(words):
+    for _ in range(2):
+        cfg, expected = load_config(words), experiments._compose(CONFIGS, words)
+        assert OmegaConf.to_container(cfg) == OmegaConf.to_container(expected)
+        assert OmegaConf.is_struct(cfg) == OmegaConf.is_struct(expected)
+        cfg.task.batch_size = 12345  # and whoever has one may change it
+
+
+@pytest.mark.parametrize("word", ["task.bacth_size=3", "seeds=1,2", "dataset=nope", "dataset", "seeds=[0", "x.y=1"])
+def test_what_hydra_refuses_is_refused_in_its_words(word):
+    said = []
+    for call in (lambda: load_config([word]), lambda: experiments._compose(CONFIGS, [word])):
+        with pytest.raises(HydraException) as error:
+            call()
+        said.append((type(error.value), str(error.value)))
+    assert said[0] == said[1]
+
+
+def test_a_changed_config_is_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "CONFIGS", shutil.copytree(CONFIGS, tmp_path / "configs"))
+    file = tmp_path / "configs" / "budget" / "smoke.yaml"
+    assert load_config(["budget=smoke"]).budget.name == "smoke"
+    file.write_text(file.read_text().replace("name: smoke", "name: another"))
+    assert load_config(["budget=smoke"]).budget.name == "another"

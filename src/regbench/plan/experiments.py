@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +21,9 @@ import hydra
 import omegaconf
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from regbench.errors import UserError
 from regbench.evidence.settings import BUDGETS, budgets_of
@@ -30,6 +33,8 @@ from regbench.plan.jobs import Member, cell_id, members
 
 Sweep = dict[str, list[str]]
 
+#: an override that gives a key another value, and neither adds nor takes away one nor is Hydra's own
+PLAIN = re.compile(r"(?!hydra\b)[a-z_][\w.]*=", re.IGNORECASE)
 KEPT = ROOT / "outputs" / "cells"
 
 
@@ -148,8 +153,7 @@ def _without_repetition(cell: Cell) -> list:
 @functools.lru_cache(maxsize=512)
 def _composed(experiment: str, *overrides: str) -> DictConfig:
     """The experiment's config with overrides; sweeps of one experiment ask for the same again. Copy before a change."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose("train", [f"experiment={experiment}", *overrides])
+    return load_config([f"experiment={experiment}", *overrides])
 
 
 def _overrides(keys: Iterable[str], values: Iterable[str]) -> tuple[str, ...]:
@@ -208,9 +212,39 @@ def cells_by_experiment(experiments: Sequence[str], budgets: tuple[str, ...]) ->
 
 
 def load_config(overrides: Iterable[str]) -> DictConfig:
-    """The root config with overrides."""
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        return compose("train", list(overrides))
+    """The root config with overrides.
+
+    Composing is slow, setting a key is not: configs of the same files share what they are composed of.
+    """
+    words = list(overrides)
+    chosen = tuple(word for word in words if (CONFIGS / word.partition("=")[0]).is_dir())
+    settings = [word for word in words if word not in chosen]
+    if all(PLAIN.match(word) for word in settings):
+        with contextlib.suppress(HydraException, OmegaConfBaseException):  # composed whole, Hydra says what is wrong
+            parsed = OverridesParser.create().parse_overrides(settings)
+            if not any(each.is_sweep_override() for each in parsed):
+                cfg = copy.deepcopy(_chosen(CONFIGS, _stamps(), chosen))
+                for each in parsed:
+                    OmegaConf.update(cfg, each.key_or_group, each.value(), merge=True)
+                return cfg
+    return _compose(CONFIGS, words)
+
+
+@functools.lru_cache(maxsize=128)
+def _chosen(configs: Path, stamps: tuple, chosen: tuple[str, ...]) -> DictConfig:
+    """The root config of a choice of files, as they are now. Copy before a change, and before anything is read."""
+    return _compose(configs, chosen)
+
+
+def _stamps() -> tuple:
+    """What tells whether a config was changed since."""
+    files = [file for folder in (CONFIGS, *CONFIGS.iterdir()) if folder.is_dir() for file in os.scandir(folder)]
+    return tuple(sorted((file.path, file.stat().st_mtime_ns, file.stat().st_size) for file in files))
+
+
+def _compose(configs: Path, words: Iterable[str]) -> DictConfig:
+    with initialize_config_dir(str(configs), version_base="1.3"):
+        return compose("train", list(words))
 
 
 def _lists(params: dict[str, Any]) -> Sweep:
