@@ -51,7 +51,7 @@ demo: $(READY) ## Table 1's whole pipeline on the embedded digits (under 3 minut
 
 .PHONY: test
 test: $(READY) ## all tests, no download needed
-	@$(PY) -m pytest -n "$${WORKERS:-$(CORES)}"
+	@$(PY) -m pytest -n "$${WORKERS:-$(CORES)}" --dist worksteal
 
 .PHONY: lint
 lint: $(READY) ## style of the sources

@@ -44,6 +44,7 @@ BY_HAND = ("duts",)  # without a download
 DOWNLOAD_AGAIN: dict[str, Callable[[Path, Path], None]] = {"coco": download_again}
 
 
+@functools.cache
 def digits() -> Prepared:
     """scikit-learn's 1,797 handwritten digits, 8x8 in 17 grey levels, upsampled to 16x16; 500 of them are the test.
 

@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
@@ -12,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from regbench.errors import UserError
 from regbench.paths import CONFIGS
+from regbench.plan.experiments import load_config
 
 #: below these a `+key` goes to a class, which refuses what it does not know
 OPEN = ("task", "model", "regularizer.method", "hydra")
@@ -42,8 +42,7 @@ def check_overrides(words: Sequence[str]) -> None:
         if each.key_or_group in groups:
             _check_group(each, each.key_or_group in optional)
             chosen.append(f"{each.key_or_group}={_first(each)}")
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-        cfg = compose("train", [*search, *chosen])
+    cfg = load_config([*search, *chosen])
     for each in parsed:
         if each.key_or_group not in groups:
             _check_key(each, cfg, groups)
