@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training import Failed, provenance
 from tests.commands import train_command
+from tests.training.worlds import started
 
 SMOKE = ["budget=smoke", "budget.epochs=3", "tracking=off", "progress=false", "threads=1"]
 
@@ -136,7 +136,7 @@ def test_a_training_stopped_after_an_epoch_resumes_bit_for_bit(tmp_path, monkeyp
 
 def test_kill_minus_nine_loses_at_most_an_epoch(tmp_path, monkeypatch):
     overrides = ["regularizer=pb_edropout", "budget.epochs=12"]
-    child = subprocess.Popen(command(tmp_path, *overrides), cwd=tmp_path, stderr=subprocess.DEVNULL)
+    child = started(command(tmp_path, *overrides)[3:], tmp_path, tmp_path / "log")
     progress = tmp_path / "outputs" / "checkpoints"
     deadline = time.monotonic() + 120
     done = 0
@@ -144,7 +144,7 @@ def test_kill_minus_nine_loses_at_most_an_epoch(tmp_path, monkeypatch):
         time.sleep(0.02)
         done = max([int(path.read_text() or 0) for path in progress.glob("*.epoch")], default=0)
     os.kill(child.pid, signal.SIGKILL)
-    child.wait()
+    child.join()
     kept = max(int(path.read_text()) for path in progress.glob("*.epoch"))
     assert 2 <= kept < 12 and not Store(tmp_path / "results").rows()
 
@@ -304,12 +304,12 @@ def test_a_member_that_another_process_trains_is_skipped(tmp_path):
 
 
 def test_two_processes_on_one_job_train_each_member_once(tmp_path):
-    calls = [
-        subprocess.Popen(command(tmp_path, "seeds=[0,1,2]"), cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    said = "".join(call.communicate(timeout=300)[0] for call in calls)
-    assert [call.returncode for call in calls] == [0, 0]
+    logs = [tmp_path / f"log{number}" for number in range(2)]
+    calls = [started(command(tmp_path, "seeds=[0,1,2]")[3:], tmp_path, log) for log in logs]
+    for call in calls:
+        call.join(300)
+    said = "".join(log.read_text() for log in logs)
+    assert [call.exitcode for call in calls] == [0, 0], said
     assert len(Store(tmp_path / "results").rows()) == 3
     assert said.count("is done") == 3, said
 

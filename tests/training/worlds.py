@@ -55,8 +55,7 @@ class Ended:
 
 def world(size: int, target, *arguments, folder: Path, timeout: float = 400) -> list[Ended]:
     """Run `target(*arguments)` in so many processes that know of each other as torchrun's do."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.training.worlds", "regbench.train"])
+    context = _server()
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -80,9 +79,28 @@ def world(size: int, target, *arguments, folder: Path, timeout: float = 400) -> 
     return [Ended(process.exitcode, log.read_text()) for process, log in zip(processes, logs, strict=True)]
 
 
+def _server():
+    """Where processes are forked from; each has loaded what a training needs."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.training.worlds", "regbench.train"])
+    return context
+
+
+def started(words: list[str], folder: Path, log: Path) -> multiprocessing.Process:
+    """`python -m regbench.train` with these words in a process of its own, which has begun; it writes to `log`."""
+    process = _server().Process(target=_said_to, args=(log, command_line, (words, folder)))
+    process.start()
+    return process
+
+
 def _member_of_a_world(rank: int, size: int, port: int, log: Path, target, arguments) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
     os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    _said_to(log, target, arguments)
+
+
+def _said_to(log: Path, target, arguments) -> None:
+    """Call `target(*arguments)` with both streams in a file, and end the process with its status."""
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1), os.dup2(file, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
