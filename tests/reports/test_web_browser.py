@@ -104,6 +104,18 @@ def test_nothing_is_wider_than_a_phone_with_all_open(chromium, shown):
     assert chromium.value("document.documentElement.scrollWidth") == chromium.value("innerWidth") == 360
 
 
+def test_on_a_phone_claims_are_closed_and_a_filter_hides_them(chromium, shown):
+    chromium.show(shown.value("location.href"), width=390, height=800)
+    heights = "[...document.querySelectorAll('%s')].map(e => e.offsetHeight)"
+    closed = chromium.value(heights % "#ledger tr.more")
+    assert len(closed) == 5 and not any(closed) and all(chromium.value(heights % "#ledger tr.head"))
+    chromium.value("document.querySelector('button.open').click()")
+    assert sum(height > 0 for height in chromium.value(heights % "#ledger tr.more")) == 1
+    chromium.value("document.getElementById('text').focus()")
+    chromium.type("fast")
+    assert sum(height > 0 for height in chromium.value(heights % "#ledger > tbody")) == 1
+
+
 def test_dark_follows_the_system_and_the_switch_changes_it(chromium, shown):
     address, back = shown.value("location.href"), "getComputedStyle(document.body).backgroundColor"
     light = shown.value(back)

@@ -105,7 +105,7 @@ def found_text(judged: Judged) -> str:
     cases = judged.showing or judged.cases
     if len(cases) <= SHOWN:
         short = short_labels(cases)
-        return "; ".join(
+        return _turned(cases) + "; ".join(
             f"{label}: {value_text(case)}" if label else value_text(case)
             for label, case in zip(short, cases, strict=True)
         )
@@ -119,6 +119,15 @@ def found_text(judged: Judged) -> str:
         for value, case in zip(values, cases, strict=True)
     )
     return f"{text}; {towards} of {len(cases)} as claimed"
+
+
+def _turned(cases: Sequence[Case]) -> str:
+    """What is subtracted from what, where a claim of no gain has its own subject on the other side."""
+    sides = {_sides(case.label)[1:] for case in cases}
+    if cases[0].direction != verdicts.NO_GAIN or len(sides) > 1:
+        return ""
+    ours, theirs = sides.pop()
+    return f"{ours} minus {theirs}: " if theirs else ""
 
 
 def value_text(case: Case) -> str:

@@ -29,7 +29,8 @@ def mean_text(estimate: Estimate) -> str:
 
 def difference_text(estimate: Estimate, p: float | None) -> str:
     """`+0.10 [-0.11, +0.31], p = 0.520`, without the parts that there are not."""
-    return number(estimate.mean, estimate.unit, signed=True) + interval_of(estimate) + (f", {p_text(p)}" if p else "")
+    told = "" if p is None else f", {p_text(p)}"
+    return number(estimate.mean, estimate.unit, signed=True) + interval_of(estimate) + told
 
 
 def interval_of(estimate: Estimate) -> str:

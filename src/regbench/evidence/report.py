@@ -75,15 +75,16 @@ def findings(documents: Mapping[str, Document], answers: Mapping[str, Mapping[st
 
 def _finding(document: Document, answers: Mapping[str, Answer]) -> str:
     """The sentence that stands, with the claims it rests on; where none does, the main claims by their verdicts."""
+    name = f"[{document.short}](results/{REPORT}#{_anchor(document.short)})"
     found = standing(document.findings, {name: answer.word for name, answer in answers.items()})
     if found:
         rests = [f"{_link(answers[name])}: {word}{_how(answers[name])}" for name, word in found.holds.items()]
-        return markdown_line((document.short, found.finding, "; ".join(rests), found.change))
+        return markdown_line((name, found.finding, "; ".join(rests), found.change))
     main = [answer for answer in answers.values() if answer.claim.main]
     by_word = {word: [_link(answer) for answer in main if answer.word == word] for word in verdicts.WORDS}
     said = ". ".join(f"*{FIRST_WORDS.get(word, word)}*: {'; '.join(names)}" for word, names in by_word.items() if names)
     runs = sorted({answer.runs for answer in main if answer.cases}) or ["the paper's own numbers"]
-    return markdown_line((document.short, said, "; ".join(runs), "`make plan`"))
+    return markdown_line((name, said, "; ".join(runs), "`make plan`"))
 
 
 def _link(answer: Answer) -> str:

@@ -32,7 +32,8 @@ def table1_against_paper(built: Built, folder: Path) -> list[Path]:
     panels[0].set_yticks(range(len(LINES)), [built.page.lines[name].label for name in LINES])
     panels[0].invert_yaxis()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
-    figure.supxlabel("test accuracy minus that of the network without dropout (percentage points)", fontsize=10)
+    what = "PB-EDropout, Table 1: test accuracy minus that of the network without dropout (percentage points)"
+    figure.supxlabel(what, fontsize=10)
     return [save(figure, folder / "table1_against_paper.png")]
 
 
@@ -42,7 +43,7 @@ def _panel(axes, built: Built, section: Section) -> None:
         line = built.page.lines[name]
         found = built.estimates[section.budget].difference(section, line, base, "accuracy")
         if found.done:
-            label = "ours, mean and 95 % interval; small: seeds, where fewer than 5" if place == 0 else None
+            label = "ours, held-out: mean and 95 % interval (below 5 seeds dots, none)" if place == 0 else None
             values = list(seed_values(section, line, base, "accuracy").values())
             pairs.add(len(values))
             low, high = interval(found, len(values)) or (found.mean, found.mean)
