@@ -43,7 +43,7 @@ def _panel(axes, built: Built, section: Section) -> None:
         line = built.page.lines[name]
         found = built.estimates[section.budget].difference(section, line, base, "accuracy")
         if found.done:
-            label = "ours, held-out: mean and 95 % interval (below 5 seeds dots, none)" if place == 0 else None
+            label = "ours, held-out: mean and 95 % interval (below 5 seeds: dots, no interval)" if place == 0 else None
             values = list(seed_values(section, line, base, "accuracy").values())
             pairs.add(len(values))
             low, high = interval(found, len(values)) or (found.mean, found.mean)
