@@ -3,12 +3,13 @@
 import csv
 import io
 import random
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
 from regbench.errors import UserError
-from regbench.evidence import judging, looks, verdicts
+from regbench.evidence import judging, looks, stats, verdicts
 from regbench.evidence.answers import answer_document
 from regbench.evidence.documents import load_documents
 from regbench.evidence.effects import PaperEffect
@@ -325,3 +326,11 @@ def plain(text):
 def test_a_row_stands_for_its_training():
     assert judging.training_of({"id": 7, "provenance": {}}) == "7"
     assert judging.training_of({"id": 7, "provenance": {"served_by": "3"}}) == "3"
+
+
+def test_a_two_sided_trend_with_all_seeds_alike_is_judged_by_the_p_of_its_table():
+    ones, zeros = dict.fromkeys(range(5), 1.0), dict.fromkeys(range(5), 0.0)
+    alike = SimpleNamespace(bounded=False, direction="two-sided", p=1e-6, comparison=stats.paired_test(ones, zeros))
+    assert judging._different(SimpleNamespace(estimate=alike)) == 1e-6
+    alone = SimpleNamespace(bounded=False, direction="greater", p=1e-6, comparison=stats.paired_test(ones, zeros))
+    assert judging._different(SimpleNamespace(estimate=alone)) == 2 * 0.5**5

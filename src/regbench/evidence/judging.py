@@ -374,4 +374,8 @@ def _smaller(case: Case) -> float | None:
 
 
 def _different(case: Case) -> float | None:
-    return None if case.estimate.bounded else p_values(case.estimate.comparison, "two-sided")[0]
+    """The two-sided p of the page's family where it has one (of a trend with all seeds alike Page's), else a t-test's."""
+    if case.estimate.bounded:
+        return None
+    own = case.estimate.p if case.estimate.direction == "two-sided" else None
+    return p_values(case.estimate.comparison, "two-sided")[0] if own is None else own

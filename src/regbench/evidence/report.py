@@ -39,8 +39,8 @@ FIELDS = (
 )
 INTRO = """# What the papers claim, and what came out
 
-Every claim has one verdict, by rules that were fixed before the trainings ([the words](README.md)). Each comparison
-behind it, with its interval and p-values, is a line of [claims.csv](claims.csv).
+Every claim has one verdict, by rules fixed before the trainings ([words](README.md)). Each comparison is a line of
+[claims.csv](claims.csv).
 """
 HEAD = ("document", "what we found", "how sure", "what would change it")
 #: how the claims of a paper without a sentence that stands are led in, by their verdict
