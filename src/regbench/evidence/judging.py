@@ -374,7 +374,7 @@ def _smaller(case: Case) -> float | None:
 
 
 def _different(case: Case) -> float | None:
-    """The two-sided p of the page's family where it has one (of a trend with all seeds alike Page's), else a t-test's."""
+    """The two-sided p of the page's family where it has one (of a trend with all seeds alike Page's), else a t's."""
     if case.estimate.bounded:
         return None
     own = case.estimate.p if case.estimate.direction == "two-sided" else None
