@@ -54,9 +54,10 @@ def test_a_second_call_trains_nothing_and_more_seeds_train_only_the_new_ones(rep
     assert re.search(r"estimate for the missing 2: about \d+ min with 2 processes$", more.stdout, re.MULTILINE)
 
 
-def test_the_estimate_says_for_how_many_it_is(reproduced):
+def test_the_estimate_says_for_how_many_it_is(reproduced, monkeypatch):
     folder, _ = reproduced
-    words = reproduce_arguments(folder, "--seeds", "3", "--dry-run", f"paths.data={folder}/no-data")  # else it is timed
+    monkeypatch.setenv("REGBENCH_DATA", str(folder / "none"))  # images that are there would be timed
+    words = reproduce_arguments(folder, "--seeds", "3", "--dry-run")
     words[words.index("digits")] = "digits,mnist"
     said = call(folder, *words).stdout
     assert re.search(r"missing 8: about \d+ min with 2 processes for 2 of them, unknown for those of which none", said)
