@@ -10,7 +10,6 @@ process's own memory is what must be there. Linux only.
 """
 
 import argparse
-import os
 import re
 import subprocess
 import sys
@@ -22,7 +21,7 @@ import torch
 from regbench.data import load_splits
 from regbench.data.sources import load_prepared
 from regbench.errors import UserError, answered
-from regbench.paths import ROOT
+from regbench.paths import ROOT, data_root
 from regbench.rows.files import check_writable, naming
 from regbench.training.augmentation import Augmentation, move
 from regbench.training.batch import data_order
@@ -46,7 +45,7 @@ def main() -> int:
     """Measure each dataset; wrong input is one line and exit status 2."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("datasets", nargs="+", metavar="NAME[:SIDE]")
-    parser.add_argument("--root", type=Path, default=Path(os.environ.get("REGBENCH_DATA", ROOT / "data")))
+    parser.add_argument("--root", type=Path, default=data_root())
     parser.add_argument("--write", action="store_true", help="write results/tables/benchmark-data.md")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)  # in the process that is measured
     args = parser.parse_args()

@@ -8,7 +8,6 @@ Trainings that exist are used. Table, figure and page go to outputs/compare/<nam
 """
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +33,7 @@ from regbench.plan.comparison import (
 from regbench.plan.experiments import load_config
 from regbench.plan.jobs import members
 from regbench.plan.overrides import check_overrides
-from regbench.plan.runner import Runner, default_workers, seed_parts
+from regbench.plan.runner import Runner, default_workers, end_on_signals, seed_parts
 from regbench.rows.store import Store
 
 DATASETS = {"digits": "digits", "mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
@@ -60,9 +59,7 @@ def main() -> int:
         help="further overrides, as 'model=cnn5 regularizer.method.beta=1'; regularizer.* for one's own",
     )
     args = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C does, they end the workers, too
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, lambda got, frame: sys.exit(128 + got))
+    end_on_signals()
     return answered(lambda: compare(args))
 
 

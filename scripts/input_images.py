@@ -5,7 +5,6 @@ python scripts/input_images.py digits mnist duts      writes results/inputs/<dat
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from regbench.data.prepared import read_prepared
 from regbench.data.sources import digits
 from regbench.errors import answered
 from regbench.evidence.arrays import IMAGES_SHOWN, INPUTS
-from regbench.paths import ROOT
+from regbench.paths import data_root
 from regbench.rows.files import naming
 
 SIDE = 64  # pixels at most
@@ -25,7 +24,7 @@ def main() -> int:
     """Write a strip for each dataset named; one that is not prepared is one line and exit status 2."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", metavar="dataset")
-    parser.add_argument("--root", type=Path, default=Path(os.environ.get("REGBENCH_DATA", ROOT / "data")))
+    parser.add_argument("--root", type=Path, default=data_root())
     parser.add_argument("--into", type=Path, default=INPUTS, help="default: results/inputs")
     args = parser.parse_args()
     return answered(lambda: write_all(args))

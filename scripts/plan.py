@@ -12,7 +12,6 @@ goes on where it was stopped.
 
 import argparse
 import math
-import signal
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ from regbench.evidence.settings import BUDGETS, without_trials
 from regbench.evidence.wording import number
 from regbench.paths import ROOT
 from regbench.plan.experiments import experiment_cells, unswept
+from regbench.plan.runner import end_on_signals
 from regbench.rows.store import Store
 
 REPRODUCE = Path(__file__).with_name("reproduce.py")
@@ -40,9 +40,7 @@ INTERRUPTED = 130
 def main() -> int:
     """Print the plan or run it; wrong input is one line and exit status 2."""
     args = arguments()
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(each) != signal.SIG_IGN:
-            signal.signal(each, lambda got, frame: sys.exit(128 + got))
+    end_on_signals()
     try:
         if args.budget and args.budget not in BUDGETS[:2]:
             raise UserError(f"BUDGET={args.budget} is not allowed: allowed are {', '.join(BUDGETS[:2])}")

@@ -10,21 +10,20 @@ anew; without a download it leaves what was there. DUTS is unpacked by hand, and
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from regbench.data.prepared import read_prepared
 from regbench.data.sources import DOWNLOADS, prepare
 from regbench.errors import answered
-from regbench.paths import ROOT
+from regbench.paths import data_root
 
 
 def main() -> int:
     """Prepare or check each dataset named; wrong input is one line and exit status 2."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="+", metavar="dataset", help=", ".join(DOWNLOADS))
-    parser.add_argument("--root", type=Path, default=Path(os.environ.get("REGBENCH_DATA", ROOT / "data")))
+    parser.add_argument("--root", type=Path, default=data_root())
     parser.add_argument("--check", action="store_true", help="only check what is there")
     parser.add_argument("--again", action="store_true", help="make the folder anew, and damaged raw files before it")
     args = parser.parse_args()

@@ -12,7 +12,6 @@ results/; those of budget smoke to outputs/smoke/. The table is printed last.
 import argparse
 import math
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -27,7 +26,7 @@ from regbench.paths import CONFIGS, ROOT
 from regbench.plan.costs import Costs, words
 from regbench.plan.experiments import Cell, cells, load_config, sweeps
 from regbench.plan.jobs import Member
-from regbench.plan.runner import Runner, default_workers, seed_parts
+from regbench.plan.runner import Runner, default_workers, end_on_signals, seed_parts
 from regbench.rows.files import check_writable
 from regbench.rows.store import Store
 
@@ -38,9 +37,7 @@ LAUNCHES = ("joblib", "slurm")
 def main() -> int:
     """Parse, run, report; wrong input is one line and exit status 2."""
     args = arguments()
-    for number in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C does, they end the workers, too
-        if signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores the second
-            signal.signal(number, lambda got, frame: sys.exit(128 + got))
+    end_on_signals()
     going_on = "the same command goes on from each training's last epoch"
     if args.launch == "slurm":
         going_on += f"; jobs in Slurm go on: `scancel --name=regbench-{args.experiment}` ends them"

@@ -69,14 +69,9 @@ def _answer(claim: Claim, judged: Sequence[Judged], document: Document, pages: M
     if claim.check:
         checked = call(claim.check, CHECKS, document.numbers)
         names = {True: verdicts.CONSISTENT, False: verdicts.INCONSISTENT, None: verdicts.NOT_TESTABLE}
-        answer = Answer(
-            claim, names[checked.good], checked.found, checked.why, checked.runs, "", checked.details, chance
-        )
-        return (
-            replace(answer, why=f"{checked.why}; a slip of print, on which no conclusion rests")
-            if answer.slip
-            else answer
-        )
+        word, details = names[checked.good], checked.details
+        answer = Answer(claim, word, checked.found, checked.why, checked.runs, "", details, chance)
+        return replace(answer, why=f"{answer.why}; {SLIP}, on which no conclusion rests") if answer.slip else answer
     if claim.not_testable:
         return Answer(claim, verdicts.NOT_TESTABLE, "", claim.not_testable)
     if claim.not_run or not judged:

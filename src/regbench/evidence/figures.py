@@ -150,7 +150,7 @@ def _minus(values: Mapping[int, float], other: Mapping[int, float]) -> dict[int,
 
 def limits(panel: Panel, share: bool, metric: Metric | None = None) -> Limits:
     """What the quantity of a panel cannot pass: as the panel says, the metric knows, or as any share in percent."""
-    low, high = panel.limits or (metric.least, metric.most) if metric else panel.limits or OPEN
+    low, high = panel.limits or ((metric.least, metric.most) if metric else OPEN)
     if share and (low, high) == OPEN:
         low, high = SHARE.values()
     if panel.minus:

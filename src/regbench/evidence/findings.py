@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from regbench.errors import UserError
 from regbench.evidence import verdicts
 from regbench.evidence.claims import Claim
 from regbench.evidence.numbers import load_yaml
 from regbench.evidence.spec import allowed, made
+
+if TYPE_CHECKING:  # which imports the documents that findings are part of
+    from regbench.evidence.answers import Answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,6 @@ def load_findings(path: Path, claims: Sequence[Claim]) -> tuple[Finding, ...]:
     return found
 
 
-def standing(findings: Sequence[Finding], words: Mapping[str, str]) -> Finding | None:
-    """The first finding whose claims all have the verdicts that it rests on; `words`: the verdicts by claim id."""
-    return next((f for f in findings if all(words[name] == word for name, word in f.holds.items())), None)
+def standing(findings: Sequence[Finding], answers: Mapping[str, Answer]) -> Finding | None:
+    """The first finding whose claims all have the verdicts that it rests on."""
+    return next((f for f in findings if all(answers[name].word == word for name, word in f.holds.items())), None)

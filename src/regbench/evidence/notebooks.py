@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from regbench.errors import UserError
@@ -49,7 +50,7 @@ class Drawn:
                 raise UserError(f"claim={name} is not known: allowed are {', '.join(known)}")
             display(Markdown(sentences(known[name])))
 
-    @property
+    @cached_property
     def answers(self) -> dict[str, Answer]:
         """The answers to all claims of the documents, as far as this experiment's rows give any, by id."""
         pages = {self.built.page.experiment: self.built} if self.built else {}

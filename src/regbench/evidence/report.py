@@ -76,7 +76,7 @@ def findings(documents: Mapping[str, Document], answers: Mapping[str, Mapping[st
 def _finding(document: Document, answers: Mapping[str, Answer]) -> str:
     """The sentence that stands, with the claims it rests on; where none does, the main claims by their verdicts."""
     name = f"[{document.short}](results/{REPORT}#{_anchor(document.short)})"
-    found = standing(document.findings, {name: answer.word for name, answer in answers.items()})
+    found = standing(document.findings, answers)
     if found:
         rests = [f"{_link(answers[name])}: {word}{_how(answers[name])}" for name, word in found.holds.items()]
         return markdown_line((name, found.finding, "; ".join(rests), found.change))

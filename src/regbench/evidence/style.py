@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from regbench.evidence.estimates import Estimate
+from regbench.evidence.looks import LOOKS
 from regbench.evidence.stats import Mean
 
 DPI = 150
 MARKED = 30  # a line of more points has no markers
-FEW = 5  # of fewer values there is no interval: they stand there as points
+FEW = LOOKS[0]  # of fewer values there is no interval: they stand there as points
 WIDE = 1000.0  # a log axis whose ends are this factor apart has ticks at powers of ten only
 #: what a quantity cannot pass, below and above; None: no such limit
 Limits = tuple[float | None, float | None]

@@ -187,7 +187,7 @@ def sentence(text: str) -> str:
 def _finding(document: Document, answers: Mapping[str, Answer]) -> Finding:
     main = [answer for answer in answers.values() if answer.claim.main]
     by_word = {word: tuple(each for each in main if each.word == word) for word in verdicts.WORDS}
-    found = standing(document.findings, {name: answer.word for name, answer in answers.items()})
+    found = standing(document.findings, answers)
     return Finding(
         document.name,
         document.short,

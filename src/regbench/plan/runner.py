@@ -107,6 +107,13 @@ class Runner:
             return 0
 
 
+def end_on_signals() -> None:
+    """Let SIGTERM and SIGHUP end this process and its workers, as Ctrl-C does; one that nohup ignores stays ignored."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda got, frame: sys.exit(128 + got))
+
+
 def end_group(child: subprocess.Popen, patience: float = 10.0) -> None:
     """End a process and all of its workers, by force where they do not listen."""
     os.killpg(child.pid, signal.SIGTERM)
