@@ -5,7 +5,7 @@ import torch
 
 from regbench.errors import UserError
 from regbench.models import CNN5
-from regbench.regularizers.sites import site_shapes
+from regbench.regularizers.parts.sites import site_shapes
 
 
 @pytest.mark.parametrize("shape,conv1", [((1, 28, 28), 24), ((3, 32, 32), 28), ((1, 16, 16), 12)])

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from regbench.errors import UserError
 from regbench.models import CNNBlocks
-from regbench.regularizers.sites import site_shapes
+from regbench.regularizers.parts.sites import site_shapes
 from regbench.rows.store import Store
 from regbench.train import train
 from tests.test_train import config

@@ -16,7 +16,7 @@ from regbench.models.gan import gradient_norms
 from regbench.plan.experiments import load_config
 from regbench.plan.jobs import members
 from regbench.regularizers import Dropout, SiteLayers
-from regbench.regularizers.sites import site_shapes
+from regbench.regularizers.parts.sites import site_shapes
 from regbench.rows.store import Store
 from regbench.train import train
 from tests.test_train import config

@@ -8,8 +8,8 @@ from torch import nn
 from regbench.errors import UserError
 from regbench.models import VGG16, ResNet50
 from regbench.regularizers import Dropout, Entropy
-from regbench.regularizers.placement import choose_layers
-from regbench.regularizers.sites import SiteLayers, site_shapes
+from regbench.regularizers.parts.placement import choose_layers
+from regbench.regularizers.parts.sites import SiteLayers, site_shapes
 from regbench.rows.store import Store
 from regbench.train import train
 from tests.test_train import config

@@ -7,8 +7,8 @@ from torch import nn
 
 from regbench.errors import UserError
 from regbench.models import UNet
-from regbench.regularizers.placement import choose_layers
-from regbench.regularizers.sites import site_shapes
+from regbench.regularizers.parts.placement import choose_layers
+from regbench.regularizers.parts.sites import site_shapes
 
 WIDTHS = (2, 3, 4, 5, 6)
 LISTS = {

@@ -5,9 +5,9 @@ import pytest
 import scipy.stats
 import torch
 
-from regbench.regularizers import candidates, patches
-from regbench.regularizers.candidates import candidate_masks, normal_quantiles, random_bits
-from regbench.regularizers.patches import lowest
+from regbench.regularizers.parts import candidates, patches
+from regbench.regularizers.parts.candidates import candidate_masks, normal_quantiles, random_bits
+from regbench.regularizers.parts.patches import lowest
 
 
 def noise_of(bits):

@@ -15,7 +15,7 @@ from regbench.regularizers.entropy import (
     entropy_loss,
     square_part,
 )
-from regbench.regularizers.placement import choose_layers
+from regbench.regularizers.parts.placement import choose_layers
 
 
 def completed_convolution(filter_, height, width):

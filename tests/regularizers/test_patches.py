@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regbench.errors import UserError
-from regbench.regularizers.patches import (
+from regbench.regularizers.parts.patches import (
     keep_count,
     lowest,
     lowest_by_threshold,

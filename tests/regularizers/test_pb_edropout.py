@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from regbench.errors import UserError
 from regbench.regularizers import PBEDropout2d, load_training_state, pb_edropout, training_state
-from regbench.regularizers.candidates import normal_quantiles
+from regbench.regularizers.parts.candidates import normal_quantiles
 from regbench.regularizers.pb_edropout import gibbs_probabilities, keep_count, patch_energy, temperature_at
 from tests.regularizers.reference import Reference
 

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from regbench.errors import UserError
-from regbench.regularizers import Entropy, NormPenalty, placement
+from regbench.regularizers import Entropy, NormPenalty
 from regbench.regularizers.entropy import conv_entropy_change, dense_entropy_change, entropy_loss
 from regbench.regularizers.norms import norm_penalty
+from regbench.regularizers.parts import placement
 from regbench.regularizers.pb_edropout import patch_energy
 
 PENALTIES = {

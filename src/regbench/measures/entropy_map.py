@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from regbench.errors import UserError
 from regbench.regularizers.entropy import conv_entropy_change, dense_entropy_change
-from regbench.regularizers.placement import choose_layers
+from regbench.regularizers.parts.placement import choose_layers
 
 if TYPE_CHECKING:
     import pandas as pd

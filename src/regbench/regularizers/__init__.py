@@ -1,15 +1,15 @@
 """The regularizers, each a drop-in layer or penalty: one file a method, whose docstring is its method card."""
 
 from regbench.regularizers.adaptive_dropout import AdaptiveDropout, AdaptiveDropoutLayers
-from regbench.regularizers.base import Regularizer, load_training_state, training_state
 from regbench.regularizers.batchnorm import BatchNorm
-from regbench.regularizers.combined import Combined
 from regbench.regularizers.dropout import DropBlock2d, Dropout, SpatialDropout2d
 from regbench.regularizers.entropy import ConstantPenalty, Entropy
 from regbench.regularizers.norms import NormPenalty
+from regbench.regularizers.parts.base import Regularizer, load_training_state, training_state
+from regbench.regularizers.parts.combined import Combined
+from regbench.regularizers.parts.sites import Placed, SiteLayers, place_behind
 from regbench.regularizers.pb_edropout import PBEDropout2d
 from regbench.regularizers.random_patch import RandomPatch2d
-from regbench.regularizers.sites import Placed, SiteLayers, place_behind
 
 __all__ = [
     "AdaptiveDropout",

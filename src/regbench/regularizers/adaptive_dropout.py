@@ -33,10 +33,10 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from regbench.regularizers.layer import Layer
-from regbench.regularizers.precision import widen
-from regbench.regularizers.settings import choice, is_number, require
-from regbench.regularizers.sites import SiteLayers
+from regbench.regularizers.parts.layer import Layer
+from regbench.regularizers.parts.precision import widen
+from regbench.regularizers.parts.settings import choice, is_number, require
+from regbench.regularizers.parts.sites import SiteLayers
 
 HIGHEST_RATE = 0.9
 LOWEST_RATE = 1e-3  # of a mask: the slope of logit and logarithm has no bound at 0

@@ -21,8 +21,8 @@ Evidence
 from torch import Tensor, nn
 
 from regbench.errors import UserError
-from regbench.regularizers.layer import Layer
-from regbench.regularizers.settings import is_count, is_number, require
+from regbench.regularizers.parts.layer import Layer
+from regbench.regularizers.parts.settings import is_count, is_number, require
 
 
 class BatchNorm(Layer):

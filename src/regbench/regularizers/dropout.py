@@ -28,8 +28,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regbench.errors import UserError
-from regbench.regularizers.layer import Layer
-from regbench.regularizers.settings import drop_rate, is_count, map_size_of, require
+from regbench.regularizers.parts.layer import Layer
+from regbench.regularizers.parts.settings import drop_rate, is_count, map_size_of, require
 
 
 class _OwnNoise(Layer):

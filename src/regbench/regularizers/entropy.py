@@ -41,10 +41,10 @@ import torch
 from torch import Tensor, nn
 
 from regbench.errors import UserError
-from regbench.regularizers.base import Regularizer
-from regbench.regularizers.penalty import WeightPenalty, check_strength, trained
-from regbench.regularizers.precision import widen
-from regbench.regularizers.settings import choice, is_number, require
+from regbench.regularizers.parts.base import Regularizer
+from regbench.regularizers.parts.penalty import WeightPenalty, check_strength, trained
+from regbench.regularizers.parts.precision import widen
+from regbench.regularizers.parts.settings import choice, is_number, require
 
 FORMS = ("log", "reciprocal")
 #: where e^(log eps - change) overflows in float32, the gradient of the dense reciprocal is exactly 0

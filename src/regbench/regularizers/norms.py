@@ -22,9 +22,9 @@ Evidence
 import torch
 from torch import Tensor, nn
 
-from regbench.regularizers.penalty import WeightPenalty
-from regbench.regularizers.precision import widen
-from regbench.regularizers.settings import require
+from regbench.regularizers.parts.penalty import WeightPenalty
+from regbench.regularizers.parts.precision import widen
+from regbench.regularizers.parts.settings import require
 
 
 def norm_penalty(weights: list[Tensor], power: int) -> Tensor:

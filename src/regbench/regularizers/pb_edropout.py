@@ -47,9 +47,9 @@ import torch
 from torch import Tensor
 
 from regbench.errors import UserError
-from regbench.regularizers.candidates import candidate_masks, random_bits
-from regbench.regularizers.layer import Layer, recomputing
-from regbench.regularizers.patches import (
+from regbench.regularizers.parts.candidates import candidate_masks, random_bits
+from regbench.regularizers.parts.layer import Layer, recomputing
+from regbench.regularizers.parts.patches import (
     keep_count,
     keep_share,
     lowest,
@@ -60,8 +60,8 @@ from regbench.regularizers.patches import (
     sum_patches,
     view_patches,
 )
-from regbench.regularizers.precision import widen
-from regbench.regularizers.settings import choice, is_count, is_number, map_size_of, require
+from regbench.regularizers.parts.precision import widen
+from regbench.regularizers.parts.settings import choice, is_count, is_number, map_size_of, require
 
 __all__ = [
     "PBEDropout2d",

@@ -21,8 +21,8 @@ Evidence
 import torch
 from torch import Tensor
 
-from regbench.regularizers.layer import Layer, recomputing
-from regbench.regularizers.patches import (
+from regbench.regularizers.parts.layer import Layer, recomputing
+from regbench.regularizers.parts.patches import (
     keep_count,
     keep_share,
     lowest,
@@ -31,7 +31,7 @@ from regbench.regularizers.patches import (
     patch_side,
     random_integers,
 )
-from regbench.regularizers.settings import map_size_of
+from regbench.regularizers.parts.settings import map_size_of
 
 
 def random_patch_mask(x: Tensor, patch_size: int, keep: float) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from regbench.data import Batches, Splits
 from regbench.errors import UserError
 from regbench.measures.additivity import NotFinite, additivity_gap
-from regbench.regularizers.placement import choose_layers
+from regbench.regularizers.parts.placement import choose_layers
 from regbench.training.task import Classify
 
 PAIRING_SEED = 20_260_001  # which test images are paired: the same in all trainings

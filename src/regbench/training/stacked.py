@@ -20,7 +20,7 @@ from torch.func import functional_call, vmap
 from regbench.data import Batches, Splits
 from regbench.plan.deadline import check_time
 from regbench.regularizers import Regularizer, SiteLayers
-from regbench.regularizers.sites import outputs
+from regbench.regularizers.parts.sites import outputs
 from regbench.training.batch import data_order
 from regbench.training.followed import Followed
 from regbench.training.loop import Training, is_out_of_memory, memory_failure, train_epoch

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from regbench.errors import UserError
-from regbench.regularizers.settings import is_count, is_number, require
+from regbench.regularizers.parts.settings import is_count, is_number, require
 
 
 def patch_side(patch_size: int) -> int:

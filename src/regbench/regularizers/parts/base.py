@@ -1,8 +1,8 @@
 """What a regularizer is: something that stands in a network, or adds to its loss, while it trains.
 
-To add one: write its formula and its layer (or its penalty) in a file of its own here, export it in `__init__.py`,
-and describe it in `configs/regularizer/<name>.yaml`: training and rows find it there. To see it in Table 1, name it in
-`configs/experiment/table1.yaml` and give it a line in `papers/pb_edropout/table1/table.yaml`.
+To add one: write its formula and its layer (or its penalty) in a file of its own in the folder above, export it in that
+folder's `__init__.py`, and describe it in `configs/regularizer/<name>.yaml`: training and rows find it there. To see it
+in Table 1, name it in `configs/experiment/table1.yaml` and give it a line in `papers/pb_edropout/table1/table.yaml`.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from regbench.errors import UserError
-from regbench.regularizers.settings import choice
+from regbench.regularizers.parts.settings import choice
 
 
 class Regularizer:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regbench.regularizers.patches import lowest, settle_ties
+from regbench.regularizers.parts.patches import lowest, settle_ties
 
 BLOCK = 256  # rows of patches at once: with four candidates of 196 patches, 0.8 MB of float32
 

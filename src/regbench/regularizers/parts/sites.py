@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from regbench.errors import UserError
-from regbench.regularizers.base import Regularizer
+from regbench.regularizers.parts.base import Regularizer
 
 CONTAINERS = (nn.ModuleList, nn.ModuleDict)
 

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from regbench.errors import UserError
-from regbench.regularizers.base import Regularizer
+from regbench.regularizers.parts.base import Regularizer
 
 
 class Combined(Regularizer):

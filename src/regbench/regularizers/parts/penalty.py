@@ -3,9 +3,9 @@
 from torch import nn
 
 from regbench.errors import UserError
-from regbench.regularizers.base import Regularizer
-from regbench.regularizers.placement import choose_layers
-from regbench.regularizers.settings import is_number, require
+from regbench.regularizers.parts.base import Regularizer
+from regbench.regularizers.parts.placement import choose_layers
+from regbench.regularizers.parts.settings import is_number, require
 
 
 def check_strength(strength: float) -> float:
