@@ -1,18 +1,53 @@
-"""Checks of the handout's worked examples."""
+"""The gap at equal fit, and checks of the handout's worked examples."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
+from statistics import fmean
 
 import numpy as np
 
 from regbench.errors import UserError
+from regbench.evidence import protocols
 from regbench.evidence.claims import Checked, check
+from regbench.evidence.groups import Group
+from regbench.evidence.metrics import LEVEL_SHARE, Metric, metric
 from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.evidence.printed import FORMULA, checked
+from regbench.evidence.readings import ordered
 from regbench.evidence.wording import number
+
+
+def at_equal_fit(own: Metric, references: Sequence[Group]) -> Metric:
+    """Training minus test accuracy at the first epoch whose training accuracy is that which the references end with."""
+    ends = [100 * ordered(row)[-1]["train"]["accuracy"] for group in references for row in group.done]
+    if not ends:
+        return replace(own, level="the references' training accuracy")
+    level = LEVEL_SHARE * fmean(ends)
+
+    def gap(row: dict, protocol: str, mode: str) -> float | None:
+        for entry in ordered(row):
+            train = 100 * entry["train"]["accuracy"]
+            if train >= level:
+                return train - 100 * protocols.value_at(entry, "test", mode, "accuracy")
+        return None
+
+    return replace(own, read=gap, level=f"{level:.2f} %", missing=f"a training never fits {level:.2f} % of its images")
+
+
+@metric(
+    "gap_at_equal_fit",
+    "pp",
+    "training minus test accuracy at the training accuracy that networks without regularizer reach",
+    protocols=("first epoch of that fit",),
+    against=at_equal_fit,
+    margin=1.0,
+)
+def no_fit(row, protocol, mode):
+    return None
 
 
 @check

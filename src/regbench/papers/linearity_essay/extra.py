@@ -1,4 +1,4 @@
-"""Checks of what the linearity essay says of polynomials."""
+"""What the linearity essay measures of a network, and checks of what it says of polynomials."""
 
 from __future__ import annotations
 
@@ -6,9 +6,32 @@ from statistics import fmean
 
 from regbench.evidence import stats
 from regbench.evidence.claims import Checked, check
+from regbench.evidence.metrics import LAST, metric, once
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.printed import ALPHA, SIMULATION, checked
+from regbench.evidence.readings import last
 from regbench.papers.linearity_essay.polynomials.extra import DEGREES, RANGES, SEEDS, gaps
+
+
+@metric("additivity_gap", "ratio", "Z, additivity gap", **once(LAST))
+def additivity_gap(row, protocol, mode):
+    return last("additivity_gap")(row)
+
+
+@metric("subnetwork_gap", "ratio", "Z of random subnetworks", **once(LAST))
+def subnetwork_gap(row, protocol, mode):
+    # Without dropout the network is its only subnetwork.
+    return last("subnetwork_gap" if row["strength"] else "additivity_gap")(row)
+
+
+@metric("sparsity", "%", "sparsity", **once(LAST))
+def sparsity(row, protocol, mode):
+    return 100 * last("sparsity")(row)
+
+
+@metric("weight_norm", "norm", "weight norm", **once(LAST))
+def weight_norm(row, protocol, mode):
+    return last("weight_norm")(row)
 
 
 @check
