@@ -84,7 +84,7 @@ def published(store: Store, experiments: Sequence[str]) -> dict[str, list[dict]]
 
 
 def report(pages: dict[str, Built], folder: Path, pictures: bool = True) -> list[Path]:
-    """Write the report on all claims, both READMEs' blocks and the claims' picture from the pages that have rows."""
+    """Write the report on all claims, both READMEs' blocks and the pictures of claims from the pages that have rows."""
     documents = load_documents()
     answers = answer_all(documents.values(), pages)
     own = ROOT / "README.md"
@@ -95,7 +95,7 @@ def report(pages: dict[str, Built], folder: Path, pictures: bool = True) -> list
         from regbench.evidence.claims_figure import draw_claims  # here: matplotlib, which a check does not need
 
         (folder / "figures").mkdir(exist_ok=True)
-        written.append(draw_claims(documents, answers, folder / "figures" / "claims.png"))
+        written += draw_claims(documents, answers, folder / "figures")
     return written
 
 

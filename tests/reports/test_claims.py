@@ -79,7 +79,7 @@ def test_every_kind_of_claim_is_answered(tmp_path):
     }
     better = found["better"]
     assert better.runs.startswith("n = 5, quick") and "55,000 images, 1 epochs" in better.settings
-    assert "level 0.018 at n = 5" in better.why and better.found.startswith("+1.40 [")
+    assert better.why == "p < 0.001 (Holm)" and better.found.startswith("+1.40 [")
     assert found["later"].needed == "a clock." and found["printed"].found.startswith("MNIST Acc: Dampened 98.50")
     assert [answer.word for answer in answers(tmp_path, []).values()][:2] == ["not run", "not run"]
 

@@ -2,9 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
-from regbench.errors import UserError
 from regbench.evidence import claims_figure
 from regbench.evidence.claims_figure import Entry, draw_claims, entries, limits, panels
 
@@ -18,21 +15,21 @@ def answer(tmp_path, rows=None):
 
 
 def test_a_panel_a_unit_with_the_claims_words(tmp_path):
-    documents, answers, _ = made(tmp_path)
-    ((title, unit, rows),) = panels(documents, answers)
-    assert (title, unit) == ("On dampening: difference in percentage points", "pp")
-    assert [entry.label for entry in rows] == ["Better by <i>far</i>"] and rows[0].case.word == "supported"
+    _, answers, _ = made(tmp_path)
+    ((unit, rows),) = panels(answers["dampening"])
+    assert unit == "pp"
+    assert [(entry.label, entry.word) for entry in rows] == [("Better by <i>far</i>", "supported")]
 
 
 def test_several_comparisons_stand_below_the_words_of_their_claim(tmp_path):
     found = answer(tmp_path)
     (case,) = found.cases
-    cases = [case, replace(case, label="CIFAR-10: Dampened 0.1 against Plain")]
-    rows = entries(found, cases)
-    assert [(row.label, row.below, row.case is None) for row in rows] == [
-        ("Better by <i>far</i>", False, True),
-        ("MNIST", True, False),
-        ("CIFAR-10", True, False),
+    cases = [case, replace(case, label="CIFAR-10: Dampened 0.1 against Plain", word="undecided")]
+    rows = entries(replace(found, word="undecided"), cases)
+    assert [(row.label, row.below, row.case is None, row.word) for row in rows] == [
+        ("Better by <i>far</i>", False, True, "undecided"),  # a claim is no surer than its weakest comparison
+        ("MNIST", True, False, "supported"),
+        ("CIFAR-10", True, False, "undecided"),
     ]
 
 
@@ -65,12 +62,12 @@ def test_values_and_references_far_away_do_not_stretch_the_axis(tmp_path):
     assert limits([entry(50.0)])[1] > 51  # alone it is not far away
 
 
-def test_the_picture_is_the_same_each_time_and_nothing_to_draw_is_told(tmp_path):
+def test_a_document_has_a_picture_the_same_each_time_and_none_without_a_comparison(tmp_path):
     documents, answers, _ = made(tmp_path)
-    one, two = (draw_claims(documents, answers, tmp_path / name) for name in ("1.png", "2.png"))
-    assert one.read_bytes() == two.read_bytes() and one.stat().st_size > 5000
-    with pytest.raises(UserError, match="nothing to draw"):
-        draw_claims(*made(tmp_path / "none", [])[:2], tmp_path / "3.png")
+    (tmp_path / "again").mkdir()
+    (one,), (two,) = (draw_claims(documents, answers, folder) for folder in (tmp_path, tmp_path / "again"))
+    assert one.name == "claims_dampening.png" and one.read_bytes() == two.read_bytes() and one.stat().st_size > 5000
+    assert draw_claims(*made(tmp_path / "none", [])[:2], tmp_path) == []
 
 
 def test_every_verdict_of_trainings_has_a_look_of_its_own():

@@ -135,15 +135,3 @@ def test_core_hours_come_from_trainings_alone():
     rows = [row(1800), row(900, threads=2), row(9e9, status="failed"), row(0.0, served_by="another")]
     assert core_hours(rows, 10) == pytest.approx(5.0)
     assert core_hours([rows[2]], 10) is None
-
-
-def test_equivalence_is_the_larger_of_two_one_sided_tests():
-    found = stats.paired_test({0: 1.0, 1: 1.2, 2: 0.9, 3: 1.1}, dict.fromkeys(range(4), 1.0))
-    error, difference = found.standard_error, found.difference
-    against = [special.stdtr(3, (difference - 0.5) / error), special.stdtr(3, -(difference + 0.5) / error)]
-    assert stats.equivalence_p(found, 0.5) == pytest.approx(max(against))
-    same = stats.paired_test(dict.fromkeys(range(6), 1.0), dict.fromkeys(range(6), 1.0))
-    assert stats.equivalence_p(same, 0.5) == 0.5**6
-    assert stats.equivalence_p(stats.paired_test({0: 1.0}, {0: 1.0}), 0.5) is None
-    with pytest.raises(UserError, match="margin=0"):
-        stats.equivalence_p(same, 0)

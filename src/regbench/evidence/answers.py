@@ -211,6 +211,8 @@ def why_text(judged: Judged) -> str:
         parts += sorted(floors - {""})
     else:
         parts.append(_because(word, [case for case in cases if case.word == word]))
+        if len({case.n for case in judged.cases}) > 1 and not all(case.identical for case in cases):
+            parts[-1] += f" at n = {judged.look}"
     for why in dict.fromkeys(case.left_out for case in judged.cases if case.left_out):
         names = dict.fromkeys(case.label.partition(":")[0] for case in judged.cases if case.left_out == why)
         parts.append(f"left out, {', '.join(names)}: {why}")
@@ -232,9 +234,7 @@ def _because(word: str, cases: Sequence[Case]) -> str:
     p = [value for case in cases if (value := getattr(case.p, key)) is not None]
     worst = max(p) if word == verdicts.SUPPORTED else min(p)
     margin = f", margin {amount(cases[0].margin, cases[0].unit)}" if key == "equal" else ""
-    fewest = min(cases, key=lambda case: case.n)
-    level = looks.nominal_level(fewest.n, family=fewest.family)
-    return f"{p_text(worst)} (Holm){margin}; level {level:.3f} at n = {looks.look_at(fewest.n)}"
+    return f"{p_text(worst)} (Holm){margin}"
 
 
 def runs_text(judged: Judged, rows: Sequence[dict]) -> str:

@@ -1,7 +1,7 @@
-"""The picture of all claims: every comparison with its interval, beside the paper's effect, in the metric's own unit.
+"""A paper's claims as a picture: every comparison with its interval, beside the paper's effect, in its metric's unit.
 
-A block a document, an axis a unit. A row is a comparison, under the words of its claim where that has several. Below
-5 seeds there is a point and no interval. The verdict of a comparison stands in the margin.
+An axis a unit. A row is a comparison, under the words of its claim where that has several. Below 5 seeds there is a
+point and no interval. The verdict stands in the margin: of a claim in bold type, of its comparisons in plain.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.markers import CARETLEFTBASE, CARETRIGHTBASE
 
-from regbench.errors import UserError
 from regbench.evidence import looks, verdicts
 from regbench.evidence.answers import Answer, short_labels
 from regbench.evidence.documents import Document
@@ -55,11 +54,15 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of a panel: a claim's words (`case` None), or a comparison, `below` the words of its claim or with them."""
+    """A row of a panel: a claim's words (`case` None), or a comparison, `below` the words of its claim or with them.
+
+    `word` is the verdict in its margin.
+    """
 
     label: str
     case: Case | None = None
     below: bool = False
+    word: str = ""
 
     @property
     def whole(self) -> bool:
@@ -68,41 +71,45 @@ class Entry:
 
 
 def draw_claims(
-    documents: Mapping[str, Document], answers: Mapping[str, Mapping[str, Answer]], path: str | Path
-) -> Path:
-    """Write the picture as a PNG. Raises UserError where no claim has a comparison yet."""
-    found = list(panels(documents, answers))
-    if not found:
-        raise UserError("claims: no claim has a comparison yet: there is nothing to draw")
-    heights = [HEAD + ROW * len(entries) for _, _, entries in found]
-    top, foot = 0.4, 0.45
+    documents: Mapping[str, Document], answers: Mapping[str, Mapping[str, Answer]], folder: Path
+) -> list[Path]:
+    """Write `claims_<document>.png` of every document with a comparison."""
+    found = {name: list(panels(several)) for name, several in answers.items()}
+    return [
+        _draw(documents[name].short, several, folder / f"claims_{name}.png")
+        for name, several in found.items()
+        if several
+    ]
+
+
+def _draw(title: str, found: Sequence[tuple[str, list[Entry]]], path: Path) -> Path:
+    heights = [HEAD + ROW * len(entries) for _, entries in found]
+    top, foot = 0.75, 0.45
     total = sum(heights) + top + foot
     figure = new_figure(WIDTH, total)
     figure.set_layout_engine(None)  # labels of one width in all panels
+    figure.text(0.02, 1 - 0.1 / total, title, fontsize=11, weight="bold", va="top")
     edge = total - top
-    for (title, unit, entries), height in zip(found, heights, strict=True):
+    for (unit, entries), height in zip(found, heights, strict=True):
         body = ROW * len(entries)
         bottom = edge - 0.3 - body
         axes = figure.add_axes((LABELS, bottom / total, 1 - LABELS - MARGIN, body / total))
-        _draw_panel(axes, title, unit, entries)
+        _draw_panel(axes, unit, entries)
         edge -= height
-    figure.legend(handles=_legend(found), loc="upper center", ncols=7, frameon=False, fontsize=7.5, columnspacing=1.2)
+    legend = {"ncols": 7, "frameon": False, "fontsize": 7.5, "columnspacing": 1.2}
+    figure.legend(handles=_legend(found), loc="upper center", bbox_to_anchor=(0.5, 1 - 0.3 / total), **legend)
     figure.text(0.02, 0.06 / total, textwrap.fill(NOTE, 140), fontsize=7.5, va="bottom")
     return save(figure, path)
 
 
-def panels(
-    documents: Mapping[str, Document], answers: Mapping[str, Mapping[str, Answer]]
-) -> Iterator[tuple[str, str, list[Entry]]]:
-    """(title, unit, rows) of every panel: the documents in their order, the units in that of their claims."""
-    for name, found in answers.items():
-        by_unit: dict[str, list[Entry]] = {}
-        for answer in found.values():
-            cases = answer.judged.showing if answer.judged else ()
-            for unit in dict.fromkeys(case.unit for case in cases):
-                by_unit.setdefault(unit, []).extend(entries(answer, [case for case in cases if case.unit == unit]))
-        for unit, rows in by_unit.items():
-            yield f"{documents[name].short}: {TITLES.get(unit, f'difference in {unit}')}", unit, rows
+def panels(answers: Mapping[str, Answer]) -> Iterator[tuple[str, list[Entry]]]:
+    """(unit, rows) of every panel of a document, the units in the order of its claims."""
+    by_unit: dict[str, list[Entry]] = {}
+    for answer in answers.values():
+        cases = answer.judged.showing if answer.judged else ()
+        for unit in dict.fromkeys(case.unit for case in cases):
+            by_unit.setdefault(unit, []).extend(entries(answer, [case for case in cases if case.unit == unit]))
+    yield from by_unit.items()
 
 
 def entries(answer: Answer, cases: Sequence[Case]) -> list[Entry]:
@@ -110,10 +117,10 @@ def entries(answer: Answer, cases: Sequence[Case]) -> list[Entry]:
     words = answer.claim.short or answer.claim.claim.rstrip(".")
     words = words[:1].upper() + words[1:]
     if len(cases) == 1 and len(words) <= LETTERS:
-        return [Entry(words, cases[0])]
+        return [Entry(words, cases[0], word=answer.word)]
     labels = short_labels(cases) if len(cases) > 1 else [cases[0].label]
-    below = (Entry(_cut(label, LETTERS), case, True) for label, case in zip(labels, cases, strict=True))
-    return [Entry(_cut(words, HEADING)), *below]
+    below = (Entry(_cut(label, LETTERS), case, True, case.word) for label, case in zip(labels, cases, strict=True))
+    return [Entry(_cut(words, HEADING), word=answer.word), *below]
 
 
 def _cut(text: str, letters: int) -> str:
@@ -137,7 +144,7 @@ def _ends(entry: Entry) -> tuple[float, ...]:
     return (found.low, found.mean, found.high) if entry.whole else (found.mean,)
 
 
-def _draw_panel(axes: Axes, title: str, unit: str, rows: Sequence[Entry]) -> None:
+def _draw_panel(axes: Axes, unit: str, rows: Sequence[Entry]) -> None:
     low, high = limits(rows)
     axes.set(xlim=(low, high), ylim=(len(rows) - 0.5, -0.5))
     axes.axvline(0, color="black", linewidth=0.8, zorder=1)
@@ -159,6 +166,17 @@ def _draw_panel(axes: Axes, title: str, unit: str, rows: Sequence[Entry]) -> Non
             bbox=None if entry.case else {"facecolor": BAND if band % 2 else "white", "linewidth": 0, "pad": 1},
             zorder=5,
         )
+        few = f", n = {entry.case.n}" if entry.case and entry.case.n < looks.LOOKS[0] else ""
+        axes.text(
+            1.02,
+            place,
+            entry.word + few,
+            transform=axes.get_yaxis_transform(),
+            va="center",
+            fontsize=7.5,
+            color=LOOKS[entry.word][0],
+            weight="normal" if entry.below else "bold",
+        )
         if entry.case:
             _draw_case(axes, place, entry, (low, high))
     axes.set_yticks([])
@@ -168,8 +186,15 @@ def _draw_panel(axes: Axes, title: str, unit: str, rows: Sequence[Entry]) -> Non
     axes.set_axisbelow(True)
     for side in ("top", "left", "right"):
         axes.spines[side].set_visible(False)
+    title = TITLES.get(unit, f"difference in {unit}")
     axes.annotate(
-        title, (START, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=9.5, weight="bold"
+        title[:1].upper() + title[1:],
+        (START, 1),
+        (0, 5),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        fontsize=9.5,
+        weight="bold",
     )
 
 
@@ -188,10 +213,6 @@ def _draw_case(axes: Axes, place: int, entry: Entry, edges: tuple[float, float])
         axes.plot(case.estimate.mean, place, marker, color=color, markerfacecolor=face, markersize=4.5, zorder=4)
     else:
         _arrow(axes, place, case.estimate.mean, edges, color)
-    few = f", n = {case.n}" if case.n < looks.LOOKS[0] else ""
-    axes.text(
-        1.02, place, case.word + few, transform=axes.get_yaxis_transform(), va="center", fontsize=7.5, color=color
-    )
 
 
 def _draw_or_point(axes: Axes, place: int, value: float, edges: tuple[float, float], color: str) -> None:
@@ -218,8 +239,8 @@ def _arrow(axes: Axes, place: int, value: float, edges: tuple[float, float], col
     )
 
 
-def _legend(found: Sequence[tuple[str, str, list[Entry]]]) -> list[Line2D]:
-    cases = [entry.case for _, _, rows in found for entry in rows if entry.case]
+def _legend(found: Sequence[tuple[str, list[Entry]]]) -> list[Line2D]:
+    cases = [entry.case for _, rows in found for entry in rows if entry.case]
     handles = [
         Line2D([], [], color=color, marker=marker, linewidth=1.5, markersize=4.5, label=word)
         for word, (color, marker) in LOOKS.items()

@@ -23,7 +23,6 @@ from regbench.evidence.stops import usable
 from regbench.evidence.training_words import settings_words
 from regbench.evidence.wording import EN_DASH, number
 
-ALPHA = 0.05
 STANDARD_TRAIN_IMAGES = {"mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "celeba": 162_770}
 
 

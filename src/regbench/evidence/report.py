@@ -132,7 +132,9 @@ def document_part(document: Document, answers: Mapping[str, Answer]) -> str:
     said_often = Counter(answer.claim.condition for answer in answers.values() if answer.claim.condition)
     marks = dict(zip((text for text, count in said_often.items() if count > 1), ascii_lowercase, strict=False))
     tables = ", ".join(f"[{page.experiment}](tables/{page.experiment}.md)" for page in document.pages)
-    lines = [f"## {document.short}", "", f"*{document.title}*. Tables: {tables}.", ""]
+    drawn = any(answer.cases for answer in answers.values())
+    picture = f" Picture: [claims](figures/claims_{document.name}.png)." * drawn
+    lines = [f"## {document.short}", "", f"*{document.title}*. Tables: {tables}.{picture}", ""]
     lines += [f"<sup>{mark}</sup> {text}\n" for text, mark in marks.items()]
     groups: dict[tuple, list[Answer]] = {}
     for answer in answers.values():

@@ -172,22 +172,6 @@ def smallest_effect(
     return float(optimize.brentq(shortfall, 0.0, high)) * comparison.standard_error
 
 
-def equivalence_p(comparison: Comparison, margin: float) -> float | None:
-    """p of two one-sided tests against a difference of `margin` or more in either direction (Schuirmann 1987).
-
-    Without any spread it is that of the exact permutation test. None for fewer than two values. Raises UserError where
-    the margin is not above 0.
-    """
-    if not margin > 0:
-        raise UserError(f"margin={margin}: an equivalence needs a margin above 0")
-    if comparison.difference is None or min(comparison.n_treated, comparison.n_control) < 2:
-        return None
-    room = margin - abs(comparison.difference)
-    if comparison.standard_error is None:
-        return 0.5**comparison.n_treated if room > 0 else 1.0
-    return float(special.stdtr(comparison.degrees, -room / comparison.standard_error))
-
-
 def t_power(shift: float, critical: float, degrees: float, tails: int) -> float:
     """P(T > critical), or P(|T| > critical) for two tails, of a noncentral t; shift in standard errors.
 

@@ -8,7 +8,6 @@ from regbench.evidence.notes import Shown, note
 from regbench.evidence.wording import EN_DASH
 
 ALPHA = 0.05  # the paper's
-NULL = "null control"
 
 
 @note
