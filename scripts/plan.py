@@ -21,7 +21,7 @@ from pathlib import Path
 
 from regbench.errors import UserError
 from regbench.evidence.documents import load_documents
-from regbench.evidence.planning import Plan, Planned, Planner
+from regbench.evidence.planning import Plan, Planned, Planner, comparable
 from regbench.evidence.publish import built_pages
 from regbench.evidence.settings import BUDGETS, without_trials
 from regbench.evidence.wording import number
@@ -92,6 +92,7 @@ def planner(args: argparse.Namespace) -> Planner:
     named = [each.removeprefix(RESULTS) for each in args.overrides if each.startswith(RESULTS)]
     store = Store(Path(named[-1] if named else ROOT / "results"))
     documents = list(load_documents().values())
+    comparable(documents, claims(args))  # a wrong name is said before the pages are built
     experiments = [page.experiment for each in documents for page in each.pages]
     rows = without_trials(store.rows(loose=experiments))
     known = frozenset(store.ids())

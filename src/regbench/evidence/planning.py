@@ -120,6 +120,15 @@ def total(hours: Iterable[float | None]) -> float | None:
     return None if None in hours else math.fsum(hours)
 
 
+def comparable(documents: Iterable[Document], only: Sequence[str] = ()) -> dict[str, tuple[Claim, Document]]:
+    """By id the claims with comparisons. Raises UserError where one of `only` is none of them."""
+    every = {claim.id: (claim, each) for each in documents for claim in each.claims if claim.cases}
+    for name in only:
+        if name not in every:
+            raise UserError(f"CLAIMS={name} is no claim with comparisons; `make plan` lists those that are open")
+    return every
+
+
 CellsOf = Callable[[str, str], Sequence[Cell]]
 
 
@@ -144,10 +153,7 @@ class Planner:
 
         Raises UserError for an id that no claim with comparisons has, and where no comparison has a scatter.
         """
-        every = {claim.id: (claim, each) for each in self.documents for claim in each.claims if claim.cases}
-        for name in only:
-            if name not in every:
-                raise UserError(f"CLAIMS={name} is no claim with comparisons; `make plan` lists those that are open")
+        every = comparable(self.documents, only)
         self.judged = {}
         for document in self.documents:
             self.judged |= judge_claims(document.claims, self.pages, document.numbers)
