@@ -36,7 +36,7 @@ Deviations
       the first process's share of each batch.
 Evidence
     results/tables/table1.md, results/tables/sensitivity.md; results/REPORT.md#pb-full-cifar10,
-    results/REPORT.md#pb-energy-selects, results/REPORT.md#pb-energy-cifar10: no gain seen so far at the quick budget.
+    results/REPORT.md#pb-energy-selects, results/REPORT.md#pb-energy-cifar10: no gain seen so far.
     `random_patch` is the control: the same K, no energy.
 """
 
