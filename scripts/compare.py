@@ -15,13 +15,7 @@ from pathlib import Path
 from regbench.errors import WRONG_INPUT, UserError, answered
 from regbench.evidence import looks
 from regbench.evidence.answers import answer_document, value_text
-from regbench.evidence.documents import load_documents
-from regbench.evidence.metrics import METRICS
-from regbench.evidence.publish import publish_page
-from regbench.evidence.settings import BUDGETS
-from regbench.evidence.web import write_web
-from regbench.paths import ROOT
-from regbench.plan.comparison import (
+from regbench.evidence.comparison import (
     EXPERIMENT,
     Method,
     checked_folder,
@@ -30,10 +24,16 @@ from regbench.plan.comparison import (
     verdict_text,
     write_paper,
 )
+from regbench.evidence.documents import load_documents
+from regbench.evidence.metrics import METRICS
+from regbench.evidence.publish import publish_page
+from regbench.evidence.web import write_web
+from regbench.paths import ROOT
 from regbench.plan.experiments import load_config
 from regbench.plan.jobs import members
 from regbench.plan.overrides import check_overrides
 from regbench.plan.runner import Runner, default_workers, end_on_signals, seed_parts
+from regbench.rows.budgets import BUDGETS
 from regbench.rows.store import Store
 
 DATASETS = {"digits": "digits", "mnist": "MNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}

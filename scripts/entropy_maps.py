@@ -25,13 +25,13 @@ import torch
 import torchvision
 from torch import nn
 
-from regbench.build import make
 from regbench.errors import UserError, answered, reason
 from regbench.evidence.layer_maps import draw_all, draw_maps
 from regbench.evidence.tables import Cell, Table, to_markdown
 from regbench.measures import entropy_map, filter_positions, highest_layers, summarise
 from regbench.paths import ROOT
 from regbench.rows.files import naming
+from regbench.training.build import make
 
 NETWORKS = ("vgg16", "resnet50")  # of which torchvision has weights
 TRAINED_HERE = (*NETWORKS, "unet")

@@ -23,11 +23,11 @@ from regbench.errors import UserError
 from regbench.evidence.documents import load_documents
 from regbench.evidence.planning import Plan, Planned, Planner, comparable
 from regbench.evidence.publish import built_pages
-from regbench.evidence.settings import BUDGETS, without_trials
 from regbench.evidence.wording import number
 from regbench.paths import ROOT
 from regbench.plan.experiments import experiment_cells, unswept
 from regbench.plan.runner import end_on_signals
+from regbench.rows.budgets import BUDGETS, without_trials
 from regbench.rows.store import Store
 
 REPRODUCE = Path(__file__).with_name("reproduce.py")

@@ -28,10 +28,10 @@ from regbench.evidence.publish import (
     write_overview,
 )
 from regbench.evidence.report import REPORT, answer_all, findings, write_report
-from regbench.evidence.settings import TRIAL
 from regbench.paths import ROOT
 from regbench.plan.code_version import code_version
 from regbench.plan.experiments import cells_by_experiment, known_budgets, rows_of_cells
+from regbench.rows.budgets import TRIAL
 from regbench.rows.files import naming
 from regbench.rows.store import Store
 

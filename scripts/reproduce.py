@@ -21,12 +21,12 @@ from omegaconf import OmegaConf
 
 from regbench.cluster import slurm
 from regbench.errors import UserError, answered
-from regbench.evidence.settings import TRIAL
 from regbench.paths import CONFIGS, ROOT
 from regbench.plan.costs import Costs, words
 from regbench.plan.experiments import Cell, cells, load_config, sweeps
 from regbench.plan.jobs import Member
 from regbench.plan.runner import Runner, default_workers, end_on_signals, seed_parts
+from regbench.rows.budgets import TRIAL
 from regbench.rows.files import check_writable
 from regbench.rows.store import Store
 
@@ -201,9 +201,16 @@ def show_plan(
         if done < len(cell.members):
             print(f"  missing {len(cell.members) - done} of {len(cell.members)}: {' '.join(cell.overrides)}")
     if missing:
-        said = estimate(args, found, missing, Costs(rows), at_once)
+        said = estimate(args, found, missing, Costs(rows, timed), at_once)
         print(f"  estimate for the missing {len(missing)}: {said}", flush=True)
     return missing
+
+
+def timed(overrides: tuple[str, ...]) -> float | None:
+    """Seconds for an image of a training of which nothing like it was trained before."""
+    from regbench.training.timing import seconds_of_an_image  # here: torch, which a plan from rows need not load
+
+    return seconds_of_an_image(overrides)
 
 
 def estimate(args: argparse.Namespace, found: list[Cell], missing: list[Member], costs: Costs, at_once: int) -> str:

@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from regbench.build import build, make_schedule
 from regbench.errors import answered
 from regbench.measures.extractor import FOLDER
 from regbench.plan.experiments import load_config
 from regbench.plan.jobs import members
 from regbench.rows.files import check_writable
-from regbench.train import choose_device, load_data
 from regbench.training import Checkpoint, Training, fit
+from regbench.training.build import build, make_schedule
+from regbench.training.inputs import choose_device, load_data
 from regbench.training.kept import save_weights
 from regbench.training.memory import keep_freed_memory
 from regbench.training.provenance import provenance

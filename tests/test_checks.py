@@ -64,7 +64,7 @@ def test_a_gan_stops_at_no_loss(tmp_path, monkeypatch):
 @pytest.mark.parametrize("sizes", [(385, 128, 1), (400, 128, 16), (384, 128, 128)])
 def test_one_image_alone_is_refused_where_batch_norm_sees_one_pixel(tmp_path, monkeypatch, sizes):
     """ResNet-50 makes 1 x 1 maps of 32 x 32 pixels."""
-    monkeypatch.setattr("regbench.train.load_prepared", enlarged)
+    monkeypatch.setattr("regbench.training.inputs.load_prepared", enlarged)
     images, batch, parts = sizes
     words = [f"budget.train_images={images}", f"task.batch_size={batch}", f"+task.accumulate={parts}"]
     said = refused(tmp_path, monkeypatch, *RESNET, *words)
@@ -76,7 +76,7 @@ def test_one_image_alone_is_refused_where_batch_norm_sees_one_pixel(tmp_path, mo
 def test_one_image_alone_is_trained_where_it_can_be(tmp_path, monkeypatch, words):
     """Two images have a variance, and a network without batch norm needs none."""
     trained = []
-    monkeypatch.setattr("regbench.train.load_prepared", enlarged)
+    monkeypatch.setattr("regbench.training.inputs.load_prepared", enlarged)
     monkeypatch.setattr("regbench.training.run.Run.train", lambda run, job: trained.extend(job))
     train(config(tmp_path, *words))
     assert len(trained) == 1
@@ -95,7 +95,7 @@ def test_a_dataset_without_labels_is_none_of_classification(tmp_path, monkeypatc
     faces = {f"{part}_images": np.zeros((600, 16, 16, 3), np.uint8) for part in ("train", "test")}
     none = {f"{part}_labels": np.zeros(600, np.int64) for part in ("train", "test")}
     prepared = Prepared("made", "generation", ["face"], "made by a test", faces | none)
-    monkeypatch.setattr("regbench.train.load_prepared", lambda *args: prepared)
+    monkeypatch.setattr("regbench.training.inputs.load_prepared", lambda *args: prepared)
     said = refused(tmp_path, monkeypatch, "model=cnn5")
     assert said == "task=classify does not fit dataset=digits, which has no labels: allowed are datasets with labels"
 

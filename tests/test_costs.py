@@ -11,6 +11,7 @@ from regbench.plan.costs import Costs, words
 from regbench.plan.experiments import load_config
 from regbench.plan.jobs import members
 from regbench.rows.store import Store
+from regbench.training.timing import seconds_of_an_image
 
 spec = importlib.util.spec_from_file_location("reproduce", ROOT / "scripts" / "reproduce.py")
 reproduce = importlib.util.module_from_spec(spec)
@@ -39,14 +40,17 @@ def test_rows_of_the_like_are_believed_the_same_regularizer_first(member):
 
 def test_without_rows_a_few_steps_are_timed_and_nothing_else_is_changed(member):
     threads, state = torch.get_num_threads(), torch.get_rng_state()
-    costs = Costs([])
+    costs = Costs([], seconds_of_an_image)
     found = costs.seconds(member, OVERRIDES)
     assert 0 < found < 600 and costs.seconds(member) == found  # once a kind
     assert torch.get_num_threads() == threads and torch.equal(torch.get_rng_state(), state)
 
 
 def test_images_that_are_not_here_leave_it_unknown(member, tmp_path):
-    assert Costs([]).seconds(member, ("experiment=table1", "dataset=mnist", f"paths.data={tmp_path}")) is None
+    assert (
+        Costs([], seconds_of_an_image).seconds(member, ("experiment=table1", "dataset=mnist", f"paths.data={tmp_path}"))
+        is None
+    )
 
 
 @pytest.mark.parametrize("seconds,said", [(1, "1 min"), (3000, "50 min"), (7199, "120 min"), (64800, "18 h")])

@@ -143,8 +143,8 @@ def made_data(model):
 @pytest.mark.parametrize("regularizer", options("regularizer"))
 @pytest.mark.parametrize("model", options("model"))
 def test_every_model_builds_with_every_regularizer(model, regularizer):
-    from regbench.build import build
     from regbench.data import load_splits
+    from regbench.training.build import build
 
     cpu = torch.device("cpu")
     task = TASKS.get(model, "classify")

@@ -88,10 +88,10 @@ def test_a_job_writes_a_row_a_member_and_never_trains_it_again(tmp_path, monkeyp
 
 
 def test_members_share_initial_weights_and_data_order_but_not_across_seeds(tmp_path):
-    from regbench.build import build
     from regbench.data import load_splits
     from regbench.data.sources import digits
     from regbench.training.batch import data_order
+    from regbench.training.build import build
 
     data = load_splits(digits(), 64, 16, 0, torch.device("cpu"))
     weights = {}

@@ -11,22 +11,19 @@ if __name__ == "__main__":  # before the imports below, which load torch: wrong 
     sys.exit(main())
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
-from regbench.build import build, make_schedule
-from regbench.data import Splits, load_splits
-from regbench.data.prepared import Prepared
-from regbench.data.sources import load_prepared
-from regbench.errors import MembersFailed, UserError
+from regbench.errors import MembersFailed
 from regbench.plan.deadline import OutOfTime
 from regbench.plan.jobs import Member, members
 from regbench.rows.store import Store
+from regbench.training.build import build, make_schedule
 from regbench.training.checks import check_parts, check_schedule
+from regbench.training.inputs import choose_device, load_dataset, split
 from regbench.training.memory import keep_freed_memory
 from regbench.training.outcome import other_code, outcome
 from regbench.training.provenance import provenance
@@ -94,35 +91,6 @@ def report_standing(job: list[Member], rows: list[dict[str, Any]], store: Store,
         log.info("%s has its row: %s%s", labels[row["id"]], outcome(row, store.file_of(row)), other_code(row))
     if keep_weights and rows:
         log.warning("keep_weights=true: no weights of members that have a row; retrain=true trains them again")
-
-
-def load_data(cfg: DictConfig, device: torch.device) -> Splits:
-    """The splits of the job's dataset, on the device."""
-    return split(cfg, load_dataset(cfg), device)
-
-
-def load_dataset(cfg: DictConfig) -> Prepared:
-    """The job's dataset as it is prepared."""
-    return load_prepared(cfg.dataset.name, Path(cfg.paths.data), cfg.download, cfg.dataset.get("side"))
-
-
-def split(cfg: DictConfig, prepared: Prepared, device: torch.device) -> Splits:
-    """The splits that the job asks for."""
-    return load_splits(prepared, cfg.budget.train_images, cfg.budget.heldout_images, cfg.dataset.split_seed, device)
-
-
-def choose_device(name: str) -> torch.device:
-    """The torch device called `name`; "auto" is the first GPU, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and "LOCAL_RANK" in os.environ:
-        name = f"cuda:{os.environ['LOCAL_RANK']}"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device={name} is not to be had here: allowed are auto, cpu, cuda") from error
-    return device
 
 
 def start_tracker(cfg: DictConfig, job: list[Member]) -> Tracker:

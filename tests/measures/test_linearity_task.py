@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from regbench.build import build, make_schedule
 from regbench.data import Batches, Splits, load_splits
 from regbench.data.sources import digits
 from regbench.errors import MembersFailed, UserError
@@ -14,6 +13,7 @@ from regbench.plan.jobs import members
 from regbench.regularizers import Dropout, SiteLayers
 from regbench.rows.store import Store
 from regbench.train import train
+from regbench.training.build import build, make_schedule
 from regbench.training.linearity import ClassifyLinearity, is_dropout, subnetworks, weight_measures
 from regbench.training.loop import fit
 from tests.test_train import config, run

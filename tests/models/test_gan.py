@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from regbench.build import build, make
 from regbench.data import load_splits
 from regbench.data.sources import digits
 from regbench.errors import UserError
@@ -19,6 +18,7 @@ from regbench.regularizers import Dropout, SiteLayers
 from regbench.regularizers.parts.sites import site_shapes
 from regbench.rows.store import Store
 from regbench.train import train
+from regbench.training.build import build, make
 from tests.test_train import config
 
 KINDS = {"dcgan": DCGAN, "wgan_gp": WGANGP, "sngan": SNGAN}

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from regbench.build import build
 from regbench.data import load_splits
 from regbench.data.sources import digits
 from regbench.errors import UserError
@@ -27,6 +26,7 @@ from regbench.regularizers.adaptive_dropout import (
 )
 from regbench.rows.store import Store
 from regbench.train import train
+from regbench.training.build import build
 from tests.test_train import config
 
 SHAPE = (1, 16, 16)

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from regbench.build import build, make_schedule
 from regbench.data import load_splits
 from regbench.data.sources import digits
 from regbench.errors import UserError
@@ -25,6 +24,7 @@ from regbench.regularizers import (
 )
 from regbench.rows.store import Store
 from regbench.train import train
+from regbench.training.build import build, make_schedule
 from regbench.training.stacked import why_not
 from tests.test_train import config
 

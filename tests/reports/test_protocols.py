@@ -4,7 +4,7 @@ import pytest
 
 from regbench.errors import UserError
 from regbench.evidence.metrics import METRICS
-from regbench.evidence.protocols import reported, select_epoch, selected
+from regbench.rows.protocols import reported, select_epoch, selected
 
 from . import made_up
 from .factory import make_row

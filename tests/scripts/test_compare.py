@@ -7,8 +7,8 @@ from argparse import Namespace
 import pytest
 
 from regbench.errors import UserError
+from regbench.evidence.comparison import checked_folder, find_methods, reasons, write_paper
 from regbench.paths import ROOT
-from regbench.plan.comparison import checked_folder, find_methods, reasons, write_paper
 from regbench.plan.experiments import load_config
 from regbench.plan.jobs import members
 from regbench.rows.store import Store

@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from regbench.build import build, make_schedule
 from regbench.data import load_splits
 from regbench.data.sources import digits
 from regbench.errors import MembersFailed, UserError, failure_of
@@ -27,6 +26,7 @@ from regbench.train import train
 from regbench.training import AdversarialTraining, Checkpoint, Failed, Schedule, fit
 from regbench.training.adversarial import NETS, Curves, Optimizers
 from regbench.training.batch import data_order
+from regbench.training.build import build, make_schedule
 from regbench.training.generate import Generate
 from regbench.training.loop import frozen_statistics
 from regbench.training.stacked import why_not

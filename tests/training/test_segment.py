@@ -105,7 +105,7 @@ def test_a_dataset_with_labels_is_none_of_this_task():
 
 
 def test_a_dataset_with_masks_is_none_of_classification(tmp_path, monkeypatch):
-    monkeypatch.setattr("regbench.train.load_prepared", lambda *args: prepared_pictures())
+    monkeypatch.setattr("regbench.training.inputs.load_prepared", lambda *args: prepared_pictures())
     words = "task=classify does not fit dataset=digits, which has masks: allowed are datasets with labels"
     with pytest.raises(UserError, match=words):
         train(config(tmp_path, "model=cnn5", "budget.train_images=37", "budget.heldout_images=11"))
@@ -142,7 +142,7 @@ def test_kept_pictures_of_large_images_are_64_pixels_wide():
 
 
 def test_a_training_writes_its_metrics_and_pictures_and_learns(tmp_path, monkeypatch):
-    monkeypatch.setattr("regbench.train.load_prepared", lambda *args: prepared_pictures())
+    monkeypatch.setattr("regbench.training.inputs.load_prepared", lambda *args: prepared_pictures())
     words = [*UNET, "model.widths=[4,4,4,4,4]", "task.batch_size=8", "task.optimizer.lr=0.03", "budget.epochs=4"]
     words += ["regularizer=entropy", "regularizer.method.placement=up", "strengths=[0.0001]"]
     words += ["budget.train_images=37", "budget.heldout_images=11"]

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 import regbench.training.stacked as stacked_module
-from regbench.build import build, make_schedule
 from regbench.data import load_splits
 from regbench.data.sources import digits
 from regbench.errors import UserError
@@ -17,6 +16,7 @@ from regbench.regularizers import NormPenalty
 from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training import Checkpoint, Training, fit, fit_stacked
+from regbench.training.build import build, make_schedule
 from regbench.training.stacked import clip_each, why_not
 from regbench.training.stacks import stack_key
 from regbench.training.state import numbers

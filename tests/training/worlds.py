@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from regbench.build import build, make_schedule
 from regbench.data import Splits, load_splits
 from regbench.data.prepared import Prepared
 from regbench.data.sources import digits
@@ -20,6 +19,7 @@ from regbench.plan.experiments import load_config
 from regbench.plan.jobs import members
 from regbench.regularizers import training_state
 from regbench.training import Checkpoint, Training, fit
+from regbench.training.build import build, make_schedule
 from regbench.training.ranks import Ranks, join
 
 CPU = torch.device("cpu")

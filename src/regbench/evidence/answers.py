@@ -10,8 +10,9 @@ from regbench.evidence.claims import CHANCES, CHECKS, Claim, call
 from regbench.evidence.documents import Document
 from regbench.evidence.judging import Case, Judged, judge_claims
 from regbench.evidence.pages import Built
-from regbench.evidence.settings import BUDGETS, devices, image_count
+from regbench.evidence.settings import devices, image_count
 from regbench.evidence.wording import amount, interval_text, listed, number, p_text
+from regbench.rows.budgets import BUDGETS
 
 SLIP = "a slip of print"
 SHOWN = 3  # comparisons that a short answer names one by one

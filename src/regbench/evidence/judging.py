@@ -14,9 +14,9 @@ from regbench.evidence.metrics import Metric
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.pages import Built
 from regbench.evidence.sections import Section
-from regbench.evidence.settings import BUDGETS
 from regbench.evidence.spec import Line, is_named, word
 from regbench.evidence.verdicts import NO_GAIN, NONE, PValues
+from regbench.rows.budgets import BUDGETS
 
 ENOUGH = looks.LOOKS[0]
 NO_DIFFERENCE = (NONE, NO_GAIN)

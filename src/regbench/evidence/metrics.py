@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from regbench.errors import UserError
-from regbench.evidence import protocols
 from regbench.evidence.groups import Group
-from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.readings import last, ordered
 from regbench.evidence.registry import Registry
 from regbench.evidence.stops import base_stop, stopped, until_stop
+from regbench.rows import protocols
+from regbench.rows.protocols import PROTOCOLS
 
 #: (row, protocol, evaluation mode) -> value; None where the row's method has no such value
 Read = Callable[[dict, str, str], float | None]

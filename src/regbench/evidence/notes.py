@@ -13,7 +13,6 @@ from regbench.evidence.choices import Count, count
 from regbench.evidence.estimates import LINES, OTHERS, Estimate, Estimates, sides
 from regbench.evidence.groups import flatten
 from regbench.evidence.numbers import PaperNumber
-from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.registry import Registry
 from regbench.evidence.sections import Section, place
 from regbench.evidence.settings import image_count
@@ -22,6 +21,7 @@ from regbench.evidence.spec import setting as setting_text
 from regbench.evidence.stops import usable
 from regbench.evidence.training_words import settings_words
 from regbench.evidence.wording import EN_DASH, number
+from regbench.rows.protocols import PROTOCOLS
 
 STANDARD_TRAIN_IMAGES = {"mnist": 60_000, "cifar10": 50_000, "cifar100": 50_000, "celeba": 162_770}
 

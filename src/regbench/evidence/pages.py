@@ -13,12 +13,12 @@ from regbench.evidence.choices import count
 from regbench.evidence.estimates import Case, Estimate, Estimates, sides
 from regbench.evidence.notes import Shown, code, paper_cells, paper_count, paper_gain, paper_top, written
 from regbench.evidence.numbers import PaperNumber, PaperNumbers
-from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.sections import Section, find_sections
 from regbench.evidence.settings import devices
 from regbench.evidence.spec import PRINTED, Column, Line, Page, TableSpec, filled, word
 from regbench.evidence.tables import Cell, Table, markdown_line, to_csv, to_markdown, to_tex, write_texts
 from regbench.evidence.wording import EN_DASH, MINUS, number, p_text
+from regbench.rows.protocols import PROTOCOLS
 
 BUDGET_NOTES = {
     "paper": "The full-size runs. Where the paper does not state its epochs, their number is our choice.",

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from regbench.evidence.estimates import Estimate
 from regbench.evidence.pages import Built, printed_text, shown_cell
-from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.sections import Section
 from regbench.evidence.spec import PRINTED, TableSpec
 from regbench.evidence.wording import MINUS, number
+from regbench.rows.protocols import PROTOCOLS
 
 #: where our number lies beside the paper's
 WITHIN, ABOVE, BELOW, UNTOLD = "within", "above", "below", "untold"

@@ -21,11 +21,11 @@ from regbench.evidence.judging import MARGIN_OF_RHO, NO_DIFFERENCE, Case, Judged
 from regbench.evidence.metrics import METRICS
 from regbench.evidence.pages import Built
 from regbench.evidence.sections import place
-from regbench.evidence.settings import BUDGETS
 from regbench.evidence.spec import Page, is_named
 from regbench.evidence.verdicts import DECIDED, GREATER, NONE, floor_note
 from regbench.plan.experiments import Cell
 from regbench.plan.jobs import member_id
+from regbench.rows.budgets import BUDGETS
 
 USUAL = BUDGETS[1]  # of a claim of which nothing was run
 #: equivalence takes two tests: with a tenth of the chance to miss each, both succeed with 80 %

@@ -9,10 +9,10 @@ from pathlib import Path
 from regbench.errors import UserError
 from regbench.evidence.documents import BESIDE, PICTURES, TABLES, Document, load_all_pages
 from regbench.evidence.pages import Built, build, glance, write_page
-from regbench.evidence.settings import without_trials
 from regbench.evidence.spec import Page
 from regbench.paths import ROOT
 from regbench.plan.experiments import cells_by_experiment, known_budgets, rows_of_cells
+from regbench.rows.budgets import without_trials
 from regbench.rows.store import Store
 
 README = ROOT / "results" / "README.md"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from regbench.errors import UserError
-from regbench.evidence import protocols
+from regbench.rows import protocols
 
 MODE = "full"
 

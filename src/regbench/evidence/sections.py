@@ -20,8 +20,9 @@ from regbench.evidence.groups import (
 )
 from regbench.evidence.metrics import METRICS, Metric
 from regbench.evidence.numbers import PaperNumbers
-from regbench.evidence.settings import budgets_of, extractor_words, not_drawn, step_words, title_settings
+from regbench.evidence.settings import extractor_words, not_drawn, step_words, title_settings
 from regbench.evidence.spec import USUAL, Column, Line, Page, TableSpec, filled, word
+from regbench.rows.budgets import budgets_of
 
 
 @dataclass(frozen=True, eq=False)

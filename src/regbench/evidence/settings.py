@@ -6,20 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from regbench.evidence.groups import Group, data_of, extractor_of
 
-BUDGETS = ("paper", "quick", "smoke")  # fullest first
-TRIAL = "smoke"
-
-
-def budgets_of(rows: Iterable[dict]) -> tuple[str, ...]:
-    """The budgets that have rows: paper, quick, smoke, then any other."""
-    found = {row["budget"] for row in rows}
-    return (*(budget for budget in BUDGETS if budget in found), *sorted(found - set(BUDGETS)))
-
-
-def without_trials(rows: Sequence[dict]) -> list[dict]:
-    """The rows to publish: those of budget smoke try whether something runs, and count where there are no others."""
-    return [row for row in rows if row["budget"] != TRIAL] or list(rows)
-
 
 def title_settings(rows: Sequence[dict], groups: Iterable[Group], capped: bool = False) -> str:
     """`n = 5, budget quick, device cpu, 5 epochs, 55,000 training images`, for rows that share them.

@@ -10,7 +10,7 @@ from typing import Any
 
 from regbench.errors import UserError
 from regbench.evidence.numbers import load_yaml
-from regbench.evidence.protocols import HELD_OUT, PROTOCOLS
+from regbench.rows.protocols import HELD_OUT, PROTOCOLS
 
 DIRECTIONS = ("greater", "less", "two-sided")
 PRINTED = "the paper's number"  # a source of a table's rows beside the protocols

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from regbench.evidence import protocols
 from regbench.evidence.groups import Group
-from regbench.evidence.protocols import PROTOCOLS
 from regbench.evidence.readings import MODE, ordered
+from regbench.rows import protocols
+from regbench.rows.protocols import PROTOCOLS
 from regbench.rows.stopping import EarlyStopping
 
 

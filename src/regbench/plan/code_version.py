@@ -11,7 +11,7 @@ from regbench.paths import ROOT
 
 #: what a member's numbers depend on, below src/regbench
 SOURCES = ("regularizers", "models", "data", "training", "measures")
-SOURCES += ("build.py", "train.py", "plan/jobs.py", "rows/stopping.py")
+SOURCES += ("train.py", "plan/jobs.py", "rows/stopping.py")
 LIBRARIES = ("regbench", "torch", "torchvision", "builtins")  # of which a row says the version elsewhere
 
 

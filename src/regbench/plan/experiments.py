@@ -26,10 +26,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from regbench.errors import UserError
-from regbench.evidence.settings import BUDGETS, budgets_of
 from regbench.paths import CONFIGS, ROOT
 from regbench.plan import jobs
 from regbench.plan.jobs import Member, cell_id, members
+from regbench.rows.budgets import BUDGETS, budgets_of
 
 Sweep = dict[str, list[str]]
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from regbench.evidence.protocols import PROTOCOLS, reported
 from regbench.plan.code_version import code_version
+from regbench.rows.protocols import PROTOCOLS, reported
 
 #: metric of a task's evaluation -> its direction, its unit and what it is multiplied with to be in that unit
 HEADLINES = {"accuracy": ("max", " %", 100.0), "fid": ("min", "", 1.0), "loss": ("min", "", 1.0)}

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from regbench.build import build, make_schedule
 from regbench.data import Splits
 from regbench.plan.jobs import Member, member_id, unregularized
 from regbench.rows.locks import lock
 from regbench.rows.store import Store
 from regbench.training import Checkpoint, Failed, Schedule, Training, fit, fit_stacked
+from regbench.training.build import build, make_schedule
 from regbench.training.kept import keep_weights, make_row
 from regbench.training.outcome import outcome
 from regbench.training.progress import Progress, progress

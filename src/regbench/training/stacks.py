@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 from omegaconf import DictConfig
 
-from regbench.build import make_schedule
 from regbench.data import Splits
 from regbench.errors import UserError
 from regbench.plan.jobs import Member, member_id
 from regbench.training import Training
+from regbench.training.build import make_schedule
 from regbench.training.stacked import best_size, why_not
 
 log = logging.getLogger("regbench")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from regbench.errors import UserError
-from regbench.evidence import protocols
 from regbench.evidence.groups import Group
 from regbench.evidence.metrics import LAST, Metric, crossing, metric, once
 from regbench.evidence.readings import MODE, last, last_epoch, ordered, value
+from regbench.rows import protocols
 
 BY = {"by": "fid", "direction": "min"}  # what the epoch is chosen by
 DIVERGED_FACTOR = 2.0  # diverged: the last FID is more than this times the best

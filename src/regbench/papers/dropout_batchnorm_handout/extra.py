@@ -11,7 +11,6 @@ from statistics import fmean
 import numpy as np
 
 from regbench.errors import UserError
-from regbench.evidence import protocols
 from regbench.evidence.claims import Checked, check
 from regbench.evidence.groups import Group
 from regbench.evidence.metrics import LEVEL_SHARE, Metric, metric
@@ -19,6 +18,7 @@ from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.evidence.printed import FORMULA, checked
 from regbench.evidence.readings import ordered
 from regbench.evidence.wording import number
+from regbench.rows import protocols
 
 
 def at_equal_fit(own: Metric, references: Sequence[Group]) -> Metric:

@@ -8,8 +8,8 @@ from regbench.evidence.documents import picture
 from regbench.evidence.figures import seed_values
 from regbench.evidence.pages import Built
 from regbench.evidence.sections import Section
-from regbench.evidence.settings import BUDGETS
 from regbench.evidence.style import FEW, interval, new_figure, save
+from regbench.rows.budgets import BUDGETS
 
 LINES = ("classic", "random", "pb_mask", "pb_full")
 OURS, PAPER = "#0072B2", "#D55E00"

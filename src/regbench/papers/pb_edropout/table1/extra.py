@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from statistics import fmean
 
-from regbench.evidence import protocols
 from regbench.evidence.metrics import LAST, metric, once
 from regbench.evidence.notes import Shown, note
 from regbench.evidence.readings import ordered
+from regbench.rows import protocols
 
 SITE = "conv1"  # every dropout method of this paper stands at conv1 only
 LINES = {"pb_edropout": "pb_full", "pb_edropout_standardized": "std_full", "random_patch": "random"}
