@@ -17,7 +17,7 @@ chmod 755 "$dir"
 chmod 700 "$dir"/{state,spool,log,munge}  # munged and slurmctld refuse folders that others may write to
 [ -e "$dir/munge/munge.key" ] || head -c 128 /dev/urandom >"$dir/munge/munge.key"
 chmod 400 "$dir/munge/munge.key"
-# No cgroups and no accounting: a container has neither. KillWait: a cancelled job is gone after 5 s, not 30.
+# No cgroups and no accounting: a container has neither. KillWait: a cancelled job is gone after 2 s, not 30.
 cat >"$dir/slurm.conf" <<CONF
 ClusterName=one-node
 SlurmctldHost=$host(127.0.0.1)
@@ -38,7 +38,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-KillWait=5
+KillWait=2
 ReturnToService=2
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$cores Boards=1 SocketsPerBoard=1 CoresPerSocket=$cores ThreadsPerCore=1 \
 RealMemory=$(awk '/MemTotal/ {printf "%d", $2 / 1024 * 0.8}' /proc/meminfo) State=UNKNOWN

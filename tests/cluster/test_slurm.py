@@ -168,7 +168,11 @@ def test_a_time_out_a_kill_and_a_failure_lose_no_row_and_change_no_number(cluste
         return slurm.states(array).get(f"{array}_0", "").startswith("pending")
 
     until(queued_again)
-    time.sleep(8)  # Slurm clears up after the first run (it waits 7 s for its processes): a start in it would fail
+    whole, queued = tmp_path / "whole", time.monotonic()
+    for lr in ("0.001", "0.002"):
+        train(one_of(whole, lr))
+    # Slurm clears up after the first run (it waits 4 s for its processes): a start in it would fail.
+    time.sleep(max(0.0, 5.0 - (time.monotonic() - queued)))
     assert 2 <= epochs(timed_out) < 16 and not store.has(killed.id)
     call("scontrol", "update", f"JobId={array}_0", "StartTime=now")  # Slurm would wait for two minutes
     _, said = launcher.communicate(timeout=240)
@@ -190,10 +194,6 @@ def test_a_time_out_a_kill_and_a_failure_lose_no_row_and_change_no_number(cluste
     launcher.kill()
     launcher.communicate()
     assert "2 of 3 jobs have a row for each member" in (folder / "launcher.log").read_text()
-
-    whole = tmp_path / "whole"
-    for lr in ("0.001", "0.002"):
-        train(one_of(whole, lr))
 
     def has_row():
         return store.has(killed.id)

@@ -76,9 +76,8 @@ class Runner:
             start = log.tell()
             child = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
             try:
-                while child.poll() is None:
+                while not ended(child, POLL_SECONDS):
                     self.show(missing, store, bar)
-                    time.sleep(POLL_SECONDS)
             except BaseException:
                 end_group(child)
                 raise
@@ -107,6 +106,15 @@ class Runner:
             return 0
 
 
+def ended(child: subprocess.Popen, seconds: float) -> bool:
+    """Whether a process ends within so many seconds; says so as soon as it does."""
+    try:
+        child.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
 def end_on_signals() -> None:
     """Let SIGTERM and SIGHUP end this process and its workers, as Ctrl-C does; one that nohup ignores stays ignored."""
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -117,9 +125,7 @@ def end_on_signals() -> None:
 def end_group(child: subprocess.Popen, patience: float = 10.0) -> None:
     """End a process and all of its workers, by force where they do not listen."""
     os.killpg(child.pid, signal.SIGTERM)
-    try:
-        child.wait(patience)
-    except subprocess.TimeoutExpired:
+    if not ended(child, patience):
         os.killpg(child.pid, signal.SIGKILL)
         child.wait()
 
