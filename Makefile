@@ -121,7 +121,7 @@ extractors: $(READY) ## train the classifiers behind FID and IS that results/ext
 	@set -f; IFS=,; $(PY) scripts/train_extractor.py $$DATASETS
 
 .PHONY: entropy-map
-entropy-map: $(READY) ## change in entropy per layer of NETWORK=vgg16 (or resnet50), from torchvision, or of WEIGHTS=file into outputs/
+entropy-map: $(READY) ## change in entropy per layer of NETWORK=vgg16 (or resnet50): torchvision's weights into results/, WEIGHTS=file into outputs/entropy-map
 	@$(PY) scripts/entropy_maps.py "$${NETWORK:-vgg16}" $${WEIGHTS:+--weights="$$WEIGHTS"}
 
 .PHONY: data
@@ -133,7 +133,7 @@ tables: $(READY) ## tables and figures from the rows, training nothing
 	@$(PY) scripts/report.py
 
 .PHONY: figures
-figures: $(READY) ## run the notebooks, which draw every figure from the rows
+figures: $(READY) ## run the notebooks, which draw the figures from the rows
 	@$(PY) scripts/run_notebooks.py
 
 .PHONY: page
@@ -141,7 +141,7 @@ page: $(READY) ## results/page/index.html, all results in one file for a browser
 	@$(PY) scripts/page.py
 
 .PHONY: check
-check: $(READY) ## rebuild the tables from the committed rows and fail on a difference
+check: $(READY) ## rebuild the tables from the rows and fail on a difference
 	@$(PY) scripts/report.py --check
 
 .PHONY: collect
@@ -153,10 +153,10 @@ stale: $(READY) ## list rows that other code than today's has made
 	@$(PY) scripts/report.py --stale
 
 .PHONY: benchmark
-benchmark: $(READY) ## speed of PB-EDropout beside other layers, and of sweeps by how they are run, as ratios of one run; WRITE=1 keeps the tables
+benchmark: $(READY) ## speed of PB-EDropout beside other layers, and of the ways to run a sweep, as ratios of one run; WRITE=1 keeps the tables
 	@$(PY) scripts/benchmark.py $${WRITE:+--write}
 	@$(PY) scripts/benchmark_members.py $${WRITE:+--write}
 
 .PHONY: clean
-clean: ## remove checkpoints, logs and the demo's results; rows stay
+clean: ## remove outputs/: checkpoints, logs, kept weights, comparisons, what smoke and the demo made; results/ stays
 	rm -rf outputs

@@ -3,7 +3,7 @@
 
     python scripts/benchmark_members.py                        7 strengths x 10 seeds, 784-100-784, MNIST, one epoch
     python scripts/benchmark_members.py --seeds 2 --write      smaller; write results/tables/benchmark-members.md
-    python scripts/benchmark_members.py --model cnn --seeds 1  the small CNNs of Table 1
+    python scripts/benchmark_members.py --model cnn --seeds 1  the CNN [32] of Table 1
 
 Every way is a command that a user types, timed from its start to its last row, one after the other in one run; nothing
 else should run beside it. One process a member is timed on a few members.

@@ -8,8 +8,8 @@
     python scripts/entropy_maps.py                          the pictures of all tables that are there, from no weights
 
 Writes results/tables/entropy-map-<network>.md and results/figures/entropy_map_<network>.png; of a network trained here
-<network>-<dataset>. As a control, the table also has the means at the other positions of the filter: where they look
-alike, c11 tells no more than the scale of the weights.
+<network>-<dataset>; of weights from a file below outputs/entropy-map instead. As a control, the table also has the
+means at the other positions of the filter: where they look alike, c11 tells no more than the scale of the weights.
 """
 
 import argparse

@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", help="a file of configs/experiment")
-    parser.add_argument("--budget", default="paper", help="paper, what the paper did (the default), quick or smoke")
+    parser.add_argument("--budget", default="paper", help="paper, the full size (the default), quick or smoke")
     parser.add_argument("--datasets", default="", help="only these, comma-separated")
     parser.add_argument("--regularizers", default="", help="only these, comma-separated")
     parser.add_argument("--only", action="append", default=[], metavar="KEY=A,B", help="only these of any swept key")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Run the notebooks from start to end, headlessly: they draw every figure from the rows. Their files stay as they are.
+"""Run the notebooks from start to end, headlessly: they draw the figures from the rows. Their files stay as they are.
 
 python scripts/run_notebooks.py                 all of them
 python scripts/run_notebooks.py pb_edropout     by name

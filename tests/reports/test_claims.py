@@ -130,7 +130,7 @@ def test_what_was_not_run_keeps_a_claim_undecided_and_is_named(tmp_path):
     lost[-1] = failed(lost[-1], "loss became nan")
     broken = of(tmp_path, lost, ACCURACY + "[mnist]")
     assert broken.word == "not run" and not broken.cases
-    assert broken.why == "none of its comparisons has all of its trainings"
+    assert broken.why == "every comparison lacks trainings"
 
 
 def test_the_p_of_a_claim_is_that_of_its_weakest_comparison(tmp_path):

@@ -73,5 +73,5 @@ def test_a_document_has_a_picture_the_same_each_time_and_none_without_a_comparis
 def test_every_verdict_of_trainings_has_a_look_of_its_own():
     from regbench.evidence import verdicts
 
-    assert set(claims_figure.LOOKS) == {*verdicts.DECIDED, verdicts.UNDECIDED}
-    assert len(set(claims_figure.LOOKS.values())) == len(claims_figure.LOOKS)
+    assert set(claims_figure.STYLES) == {*verdicts.DECIDED, verdicts.UNDECIDED}
+    assert len(set(claims_figure.STYLES.values())) == len(claims_figure.STYLES)

@@ -1,4 +1,4 @@
-"""Where datasets come from: scikit-learn's digits, an existing prepared folder, or torchvision's downloads."""
+"""Where datasets come from: a prepared folder, scikit-learn's digits, a download, or raw files put there by hand."""
 
 import functools
 import hashlib

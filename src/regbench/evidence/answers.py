@@ -78,7 +78,7 @@ def _answer(claim: Claim, judged: Sequence[Judged], document: Document, pages: M
     if claim.not_run or not judged:
         needed = claim.needed or f"`make reproduce-{claim.cases.page}`"
         begun = claim.cases and claim.cases.page in pages
-        why = claim.not_run or ("none of its comparisons has all of its trainings" if begun else "no row yet")
+        why = claim.not_run or ("every comparison lacks trainings" if begun else "no row yet")
         return Answer(claim, verdicts.NOT_RUN, "", why, needed=needed, chance=chance)
     first = judged[0]
     rows = _rows(first.cases)
@@ -282,4 +282,4 @@ def sure(answer: Answer) -> str:
     if answer.word == verdicts.UNDECIDED and seen:
         widest = max(seen, key=lambda case: case.smallest)
         why = f"a true {amount(widest.smallest, widest.unit)} would have been found in 4 of 5 tries"
-    return why if why.startswith("n = ") else f"{why}, {n}"
+    return why if "n = " in why else f"{why}, {n}"

@@ -24,7 +24,7 @@ from regbench.evidence.style import new_figure, save
 from regbench.evidence.wording import MINUS
 
 # Okabe and Ito's colours, the yellow ones darker for print, and a marker for grey print.
-LOOKS = {
+STYLES = {
     verdicts.SUPPORTED: ("#007A59", "o"),
     verdicts.CONTRADICTED: ("#C04A00", "X"),
     verdicts.NO_EFFECT: ("#0072B2", "D"),
@@ -174,7 +174,7 @@ def _draw_panel(axes: Axes, unit: str, rows: Sequence[Entry]) -> None:
             transform=axes.get_yaxis_transform(),
             va="center",
             fontsize=7.5,
-            color=LOOKS[entry.word][0],
+            color=STYLES[entry.word][0],
             weight="normal" if entry.below else "bold",
         )
         if entry.case:
@@ -200,7 +200,7 @@ def _draw_panel(axes: Axes, unit: str, rows: Sequence[Entry]) -> None:
 
 def _draw_case(axes: Axes, place: int, entry: Entry, edges: tuple[float, float]) -> None:
     case, (low, high) = entry.case, edges
-    color, marker = LOOKS[case.word]
+    color, marker = STYLES[case.word]
     if case.direction in ARROWS:
         axes.plot(0, place, marker=ARROWS[case.direction], color="0.6", markersize=5, zorder=2)
     if case.claimed is not None:
@@ -243,7 +243,7 @@ def _legend(found: Sequence[tuple[str, list[Entry]]]) -> list[Line2D]:
     cases = [entry.case for _, rows in found for entry in rows if entry.case]
     handles = [
         Line2D([], [], color=color, marker=marker, linewidth=1.5, markersize=4.5, label=word)
-        for word, (color, marker) in LOOKS.items()
+        for word, (color, marker) in STYLES.items()
         if any(case.word == word for case in cases)
     ]
     stroke = Line2D(

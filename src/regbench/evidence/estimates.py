@@ -83,7 +83,7 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Case:
+class Claimed:
     """One comparison of a family in one section: a line against another, or the trend over a line's sweep."""
 
     section: Section
@@ -148,7 +148,7 @@ class Estimates:
             self._means[key] = _best(section, line, section.metric(metric), protocol, unpaired)
         return self._means[key]
 
-    def cases(self, name: str, section: Section | None = None) -> list[tuple[Case, Estimate]]:
+    def cases(self, name: str, section: Section | None = None) -> list[tuple[Claimed, Estimate]]:
         """The comparisons of a family, in its order, with their estimates; of one section where it is given."""
         sections = [section] if section else self.sections
         return [(case, self._claimed[case.key]) for case in _cases(self.page.families[name], sections)]
@@ -240,16 +240,16 @@ def corrected(found: Sequence[Estimate]) -> list[Estimate]:
     return [replace(each, **{name: values[place] for name, values in holm.items()}) for place, each in enumerate(found)]
 
 
-def _cases(family: Family, sections: Iterable[Section]) -> Iterator[Case]:
+def _cases(family: Family, sections: Iterable[Section]) -> Iterator[Claimed]:
     for section, test in product(sections, family.tests):
         if test.datasets and section.dataset not in test.datasets:
             continue
         for name in test.over:
-            yield Case(section, test, section.page.lines[name], None)
+            yield Claimed(section, test, section.page.lines[name], None)
         for name, against in product(test.lines, test.minus):
             own = section.page.lines[name]
             for line in [own] if own.changes else section.expanded(own, test.at):
-                yield Case(section, test, line, section.partner(line, against))
+                yield Claimed(section, test, line, section.partner(line, against))
 
 
 def p_values(found: stats.Comparison, direction: str) -> tuple[float | None, float | None]:

@@ -80,9 +80,9 @@ def _parts(built: Built, spec: FigureSpec) -> list[list[Section]]:
     return [part for part in found if part]
 
 
-def look(section: Section, line: Line, place: int) -> LineStyle:
-    """The page's look of a line, else one of the cycle; changes of a line share its colour."""
-    own = section.page.looks.get(line.name)
+def style_of(section: Section, line: Line, place: int) -> LineStyle:
+    """The page's style of a line, else one of the cycle; changes of a line share its colour."""
+    own = section.page.styles.get(line.name)
     style = LineStyle(*own) if own else CYCLE[place % len(CYCLE)]
     if not (line.changes and line.at):
         return style
@@ -201,7 +201,7 @@ def _draw_epochs(sections: Sequence[Section], spec: FigureSpec, estimates: Estim
 def _draw_curves(axes: Axes, section: Section, panel: Panel) -> None:
     share = panel.curve.rpartition(".")[-1] in SHARES
     for place, line in enumerate(panel_lines(section, panel)):
-        style = look(section, line, place + panel.minus)
+        style = style_of(section, line, place + panel.minus)
         values = {at: list(each.values()) for at, each in drawn_values(section, panel, line).items()}
         means = [stats.mean_interval(each) for each in values.values()]
         draw_mean(axes, list(values), means, list(values.values()), style, line.label, limits(panel, share))
@@ -405,7 +405,7 @@ def _draw_series(axes: Axes, section: Section, panel: Panel, lines: Sequence[Lin
     cap = section.rows[0]["config"]["epochs"] if panel.level else None
     for number_, (label, cells, line) in enumerate(curves):
         shift = spread * (number_ - (len(curves) - 1) / 2)
-        style = section.page.looks.get(line.name.split(".")[0]) if single else None
+        style = section.page.styles.get(line.name.split(".")[0]) if single else None
         own = LineStyle(*style) if style else CYCLE[number_ % len(CYCLE)] if single else _shade(number_, len(curves))
         base = {place: section.partner(cell, line.base) for place, cell in cells.items()} if panel.minus else {}
         found = {

@@ -1,6 +1,6 @@
 """What may be read from one training, by name: its unit, the protocols that read it, and when it is only a bound.
 
-No protocol sees an epoch after early stopping on its own split has ended the training.
+What goes by a protocol sees no epoch after early stopping on that protocol's split.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 from regbench.evidence import stats
 from regbench.evidence.cells import FIXED, cell, count_cell, difference_text, interval_of
 from regbench.evidence.choices import count
-from regbench.evidence.estimates import Case, Estimate, Estimates, sides
+from regbench.evidence.estimates import Claimed, Estimate, Estimates, sides
 from regbench.evidence.notes import Shown, code, paper_cells, paper_count, paper_gain, paper_top, written
 from regbench.evidence.numbers import PaperNumber, PaperNumbers
 from regbench.evidence.sections import Section, find_sections
@@ -368,7 +368,7 @@ def beside_cell(estimate: Estimate | None) -> Cell | None:
     return None if estimate is None else cell(estimate)
 
 
-def _case_cell(case: Case, estimate: Estimate, column: Column) -> Cell:
+def _case_cell(case: Claimed, estimate: Estimate, column: Column) -> Cell:
     if column.label:
         return Cell(case.line.title)
     if column.n:

@@ -54,7 +54,7 @@ def publish(experiment: str, rows: Sequence[dict], results: Path, pictures: bool
     if experiment not in experiments():
         raise UserError(f"experiment={experiment} publishes nothing: allowed are {', '.join(experiments())}")
     if not rows:
-        raise UserError(f"experiment={experiment} has no rows yet: run `make reproduce-{experiment}` first")
+        raise UserError(f"experiment={experiment} has no rows yet: run `scripts/reproduce.py {experiment}` first")
     return publish_page(*load_all_pages()[experiment], rows, results, pictures)
 
 

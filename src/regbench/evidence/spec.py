@@ -250,7 +250,7 @@ class Page:
     set the number of images that the paper trains on: a section with fewer is called a subset. `paper_table` is the
     paper's table whose numbers stand beside ours, of all data sets or those of `printed_for`; `covers` are its data
     sets: those without rows are named. `tables_beside` (of a section), `tables_after` and `pictures` are what its
-    `extra.py` registers, `looks` are colour, dash and marker of lines. `seed_groups`: seeds from this number on are
+    `extra.py` registers, `styles` are colour, dash and marker of lines. `seed_groups`: seeds from this number on are
     groups of their own, the setting `seed_group`; a seed is counted within its group.
     """
 
@@ -276,7 +276,7 @@ class Page:
     tables_beside: tuple[str, ...] = ()
     tables_after: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
-    looks: Mapping[str, list] = field(default_factory=dict)
+    styles: Mapping[str, list] = field(default_factory=dict)
 
 
 def short(number: float) -> str:

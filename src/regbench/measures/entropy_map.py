@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def entropy_map(network: nn.Module | Mapping[str, Tensor | np.ndarray]) -> dict[str, np.ndarray]:
-    """Change in entropy, in nats, of each filter by layer, in forward order.
+    """Change in entropy, in nats, of each filter by layer, in the order in which the model defines them.
 
     Args:
         network: a model, or its weights by layer name: (O, I, p, q) of convolutions, (out, in) of dense layers.
@@ -63,7 +63,7 @@ def summarise(changes: Mapping[str, np.ndarray]) -> "pd.DataFrame":
 
 
 def highest_layers(changes: Mapping[str, np.ndarray], share: float = 0.25) -> list[str]:
-    """The `share` of layers with the highest mean change in entropy, rounded up, in forward order.
+    """The `share` of layers with the highest mean change in entropy, rounded up, in the model's order.
 
     A rule for the entropy paper's "Empirical" list, which it reads off its Figure 8 by eye.
     """

@@ -1,4 +1,4 @@
-"""The regularizers, each a drop-in layer or penalty: one file a method, whose docstring is its method card."""
+"""The regularizers, each a drop-in layer or penalty: every file is headed by a method card."""
 
 from regbench.regularizers.adaptive_dropout import AdaptiveDropout, AdaptiveDropoutLayers
 from regbench.regularizers.batchnorm import BatchNorm

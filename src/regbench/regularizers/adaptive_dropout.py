@@ -7,7 +7,8 @@ Formula
     alpha <- alpha + beta * d(L_G + L_D) / d alpha, kept in [0, 0.9]; alpha is the drop rate of every dropout layer.
     A mask of ordinary dropout has no gradient with respect to its rate. `concrete` relaxes it,
     m = 1 - sigmoid((logit(alpha) + logit(u)) / temperature), u uniform; `score` keeps hard masks and uses
-    L * d log P(m) / d alpha. Both also see that y = x m / (1 - alpha) depends on alpha itself.
+    L * d log P(m) / d alpha, of two draws, each with the other's loss as its baseline. Both also see that
+    y = x m / (1 - alpha) depends on alpha itself.
 Where
     "The input or hidden layers of the networks": all sites of generator and discriminator (`placement: all`).
 Paper settings
@@ -41,7 +42,6 @@ from regbench.regularizers.parts.sites import SiteLayers
 HIGHEST_RATE = 0.9
 LOWEST_RATE = 1e-3  # of a mask: the slope of logit and logarithm has no bound at 0
 ESTIMATORS = ("concrete", "score")
-#: signs of the gradients of the minimised losses of generator and discriminator
 RULES = {  # signs of the gradients of the two minimised losses, generator's and discriminator's
     "printed": (1.0, -1.0),
     "reverse": (-1.0, 1.0),

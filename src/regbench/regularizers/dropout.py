@@ -98,7 +98,7 @@ class DropBlock2d(Layer):
 
     Args:
         p: in [0, 1). block_size: the side of a block, an odd number; on a smaller map the largest that fits.
-        map_size: (H, W), to check the block size at once.
+        map_size: (H, W), to check the block size at once: it then has to fit.
     """
 
     maps_only = True

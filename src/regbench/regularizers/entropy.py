@@ -8,7 +8,7 @@ Formula
     columns. Convolution (Corollary 6): (l - p + 1)(w - q + 1) log|c_11| for each filter on an l x w map.
     Losses: `log`, -lambda sum of changes (21), (23); `reciprocal`, lambda sum 1 / (|.| + eps) (24), (25).
 Where
-    The weights of named layers: dense or convolutional, in forward order.
+    The weights of named layers: dense or convolutional, in the order in which the model defines them.
 Paper settings
     lambda in {0, 1e-4, ..., 10}; eps < 1e-3; first layer only, or all layers.
 Ambiguities and the choice made
@@ -19,9 +19,10 @@ Ambiguities and the choice made
     * Completing C_M on its other side puts c_pq in the place of c_11: that it is c_11 is a choice of the paper's.
     * Theorem 3's "det > 0" holds for the absolute value only.
 Deviations
-    The dense reciprocal is computed from log|det W|, never from det W: the determinant of a 60 x 60 block of
-    freshly initialised weights is about e^-139 and is 0 in float32. Its loss is then lambda / eps with no gradient in
-    float32 (and one of about e^-139 / eps^2 in exact arithmetic); `gradient_norm` is measured: a run says so itself.
+    The dense reciprocal is computed from log|det W|, never from det W: the determinant of the 60 x 60 block of a
+    freshly initialised layer from 784 to 60 is about e^-141 and is 0 in float32. Its loss is then lambda / eps with no
+    gradient in float32 (and one of about e^-141 / eps^2 in exact arithmetic); `gradient_norm` is measured: a run says
+    so itself.
 Evidence
     results/tables/entropy-figures.md (autoencoders), results/tables/entropy-table1.md (small CNNs),
     results/tables/entropy-table2.md (large CNNs), results/tables/entropy-table3.md (U-Net),

@@ -50,12 +50,7 @@ class NormPenalty(WeightPenalty):
         return norm_penalty([layer.weight for layer in self.layers(model).values()], self.power)
 
     def penalty_measurements(self, model: nn.Module) -> dict[str, float]:
-        """The penalty, the mean |w|, and the share of weights below a thousandth of it (sparsity)."""
+        """The penalty and the mean |w|."""
         with torch.no_grad():
             sizes = torch.cat([widen(layer.weight).flatten() for layer in self.layers(model).values()]).abs()
-            mean = sizes.mean()
-            return {
-                "penalty": self.penalty(model).item(),
-                "mean_weight": mean.item(),
-                "sparsity": (sizes < 1e-3 * mean).float().mean().item(),
-            }
+            return {"penalty": self.penalty(model).item(), "mean_weight": sizes.mean().item()}

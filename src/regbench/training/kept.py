@@ -23,7 +23,7 @@ def make_row(
     artifacts: dict[str, torch.Tensor],
     origin: dict[str, Any],
 ) -> dict[str, Any]:
-    """A member's row: what `reports.store` writes and reads.
+    """A member's row: what `rows.store` writes and reads.
 
     Args:
         failure: why the training did not come to its end; None: it did. artifacts: see `pack_array`.

@@ -150,7 +150,7 @@ class Run:
     def finish(self, member: Member, training: Training, failure: Failed | None, origin: dict[str, Any]) -> None:
         """Store the member's row, and only then drop its checkpoint; of several processes the first does.
 
-        `origin`: where and how its numbers were made, as `rows.make_row` takes it.
+        `origin`: where and how its numbers were made, as `kept.make_row` takes it.
         """
         if not ranks().first:
             return

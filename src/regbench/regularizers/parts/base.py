@@ -49,7 +49,7 @@ class Regularizer:
         return False
 
     def adapt(self, losses: Callable[[], Mapping[str, Tensor]]) -> None:
-        """Learn from a finished step: called after each.
+        """Learn from a finished step: called after each, of a GAN after each of the generator's.
 
         `losses()` computes the minimised losses, each a (), of that step's images with the updated network and fresh
         noise: one by the name `loss`, or a GAN's `generator` and `discriminator`. What does not call it costs nothing.

@@ -20,9 +20,10 @@ LAYERS = (nn.Linear, nn.Conv2d)
 
 
 def choose_layers(model: nn.Module, placement: str | int | list[str | int]) -> dict[str, nn.Module]:
-    """The dense and convolutional layers of a placement, by name, in forward order; those of averages left out.
+    """The dense and convolutional layers of a placement by name, in the order in which the model defines them.
 
-    Of layers that share a weight the first counts. What "all" leaves out although it has weights is logged.
+    Those of averaged copies are left out. Of layers that share a weight the first counts. What "all" leaves out
+    although it has weights is logged.
 
     Args:
         placement: "first", "all", "convolutions" (all of these), a word of the model's own `placements`, an index, a

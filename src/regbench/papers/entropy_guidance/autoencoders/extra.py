@@ -29,7 +29,7 @@ def mse_at_stop(row, protocol, mode):
     margin=1.0,
 )
 def epochs_to_target(row, protocol, mode):
-    """Whatever early stopping does."""
+    """None where the training ended before."""
     return next((float(e["epoch"]) for e in row["epochs"] if watched_loss(e, "test") <= TARGET), None)
 
 
