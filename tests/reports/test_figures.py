@@ -171,8 +171,8 @@ def test_curves_refuse_rows_that_may_not_stand_beside_each_other(tmp_path):
 def test_every_line_has_a_look_of_its_own(experiment):
     page = page_of(experiment)
     drawn = {name for figure in page.figures for panel in figure.panels for name in panel.lines}
-    assert set(page.looks) == drawn
-    looks = {tuple(look) for look in page.looks.values()}
+    assert set(page.styles) == drawn
+    looks = {tuple(look) for look in page.styles.values()}
     assert len(looks) == len({color for color, _, _ in looks}) == len(drawn)
 
 

@@ -99,7 +99,7 @@ def test_each_line_has_its_name_and_its_own_look():
     assert [row[0].text for row in table.rows] == [*LINES, "Real images"]
     settings = note(table, "Unless a line's name")
     assert "optimizer Adam, lr 0.0002" in settings and "widths [16, 32]" in settings and "_target_" not in settings
-    looks = page_of(GAN).looks
+    looks = page_of(GAN).styles
     assert len({(colour, marker) for colour, _, marker in looks.values()}) == len(LINES) == len(looks)
 
 
