@@ -2,7 +2,8 @@
 
 import pytest
 
-from regbench.evidence.training_words import loss_words, training_words
+from regbench.evidence.training_words import training_words
+from regbench.papers.entropy_guidance.extra import loss_words
 
 from .large_factory import large_row, unet_row
 
@@ -67,7 +68,5 @@ def test_processes_are_said_where_more_than_one_trained():
 
 def test_an_eps_that_is_not_below_the_papers_is_a_deviation():
     method = {"form": "reciprocal", "eps": 0.001}
-    row = {"config": {"regularizer": {"method": method}}}
-    assert loss_words([row]) == "The loss: form reciprocal, eps 0.001 (a deviation: the paper's is below 0.001)."
-    row["config"]["regularizer"]["method"] = method | {"eps": 1e-7}
-    assert loss_words([row]) == "The loss: form reciprocal, eps 1e-07."
+    assert loss_words(method) == "The loss: form reciprocal, eps 0.001 (a deviation: the paper's is below 0.001)."
+    assert loss_words(method | {"eps": 1e-7}) == "The loss: form reciprocal, eps 1e-07."

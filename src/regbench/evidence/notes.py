@@ -209,7 +209,7 @@ def defaults(shown: Shown, line: str = "") -> str:
 
 @note
 def training(shown: Shown) -> str:
-    """What the rows share: their images, how they were trained, the loss."""
+    """What the rows share: their images, how they were trained."""
     return settings_words(shown.section.rows)
 
 

@@ -9,14 +9,12 @@ from regbench.evidence.wording import EN_DASH
 
 WATCHED = {"accuracy": "the accuracy", "base": "the base loss", "compound": "the compound loss"}
 BETTER = {"accuracy": "a higher accuracy", "base": "a lower base loss", "compound": "a lower compound loss"}
-PAPER_EPS = 1e-3  # "we use eps < 10^-3", footnote of section 5.1
 DEFAULTS = {"precision": "float32", "accumulate": 1}
 
 
 def settings_words(rows: Sequence[dict]) -> str:
-    """What rows of one table share: their images, how they were trained, the loss."""
-    penalized = [row for row in rows if row["strength"] != 0]
-    return " ".join(filter(None, (data_words(rows), training_words(rows), loss_words(penalized))))
+    """What rows of one table share: their images, how they were trained."""
+    return " ".join(filter(None, (data_words(rows), training_words(rows))))
 
 
 def training_words(rows: Sequence[dict]) -> str:
@@ -34,16 +32,6 @@ def training_words(rows: Sequence[dict]) -> str:
         f"Held out of the training data: {image_count(config['dataset'].get('heldout_images'))} images",
     ]
     return " ".join(f"{sentence}." for sentence in sentences)
-
-
-def loss_words(rows: list[dict]) -> str:
-    """The form and eps of the penalty that these rows share."""
-    if not rows:
-        return "The loss: not run."
-    method = rows[0]["config"]["regularizer"]["method"]
-    said = f"The loss: form {method['form']}, eps {method['eps']:g}"
-    above = method["form"] == "reciprocal" and method["eps"] >= PAPER_EPS
-    return said + (f" (a deviation: the paper's is below {PAPER_EPS:g})." if above else ".")
 
 
 def _optimizer(task: dict) -> str:

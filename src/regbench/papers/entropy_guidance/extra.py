@@ -1,4 +1,4 @@
-"""Checks of the entropy paper's theorems and examples, computed again."""
+"""The entropy loss in words, and checks of the paper's theorems and examples, computed again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,25 @@ from itertools import product
 import numpy as np
 
 from regbench.evidence.claims import Checked, check
+from regbench.evidence.notes import Shown, note
 from regbench.evidence.numbers import PaperNumbers
 from regbench.evidence.printed import FORMULA, INITIAL, checked
 from regbench.evidence.wording import MINUS
+
+PAPER_EPS = 1e-3  # "we use eps < 10^-3", footnote of section 5.1
+
+
+@note
+def entropy_loss(shown: Shown) -> str:
+    """The form and eps of the loss that the rows share."""
+    penalized = [row for row in shown.section.rows if row["strength"] != 0]
+    return loss_words(penalized[0]["config"]["regularizer"]["method"]) if penalized else "The loss: not run."
+
+
+def loss_words(method: dict) -> str:
+    said = f"The loss: form {method['form']}, eps {method['eps']:g}"
+    above = method["form"] == "reciprocal" and method["eps"] >= PAPER_EPS
+    return said + (f" (a deviation: the paper's is below {PAPER_EPS:g})." if above else ".")
 
 
 @check
