@@ -105,17 +105,20 @@ class RegbenchSlurmLauncher(SlurmLauncher):
 def wait(jobs: list[submitit.Job]) -> None:
     """Until no job waits or runs any more, those that are queued again included."""
     start, before = time.monotonic(), None
+    gone: dict[str, float] = {}  # since when a job without a result is not in the queue
     while True:
         found = slurm.states(array_id(jobs[0]))
         unfinished = {job.job_id for job in jobs if not job.paths.result_pickle.exists()}
-        if not unfinished or (found is not None and not found.keys() & unfinished):
+        if found is not None:
+            gone = {job: gone.get(job, time.monotonic()) for job in unfinished - found.keys()}
+        if not unfinished - gone.keys():
             break
         now = "Slurm does not answer" if found is None else counted(found)
         if now != before:
             log.info("Slurm job %s: %s", array_id(jobs[0]), now)
             before = now
         time.sleep(min(30.0, max(1.0, (time.monotonic() - start) / 20)))
-    deadline = time.monotonic() + 5.0  # a shared folder may show a file a little after it was written
+    deadline = max(gone.values(), default=0.0) + 5.0  # a shared folder may show a file a little after it was written
     while time.monotonic() < deadline and not all(job.paths.result_pickle.exists() for job in jobs):
         time.sleep(0.5)
 

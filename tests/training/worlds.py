@@ -82,7 +82,8 @@ def world(size: int, target, *arguments, folder: Path, timeout: float = 400) -> 
 def _server():
     """Where processes are forked from; each has loaded what a training needs."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.training.worlds", "regbench.train"])
+    # An optimizer loads torch._dynamo when it is made, the digits scikit-learn: each fork would pay for both.
+    context.set_forkserver_preload(["tests.training.worlds", "regbench.train", "torch._dynamo", "sklearn.datasets"])
     return context
 
 
