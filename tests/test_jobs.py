@@ -47,6 +47,7 @@ def test_how_it_runs_is_not_part_of_the_identity(override):
         "budget.epochs=3",
         "task.batch_size=64",
         "task.optimizer.lr=0.1",
+        "+task.early_stopping.patience=3",
         "model.widths=[8,8,8,8,8]",
         "regularizer.strength=0.2",
         "regularizer.method.layer.eps=0.1",

@@ -23,7 +23,7 @@ def test_the_python_of_the_readme_runs(capsys):
     assert names["layer"].measurements()["masked"] == 30 / 196
     network, penalty = names["network"], names["penalty"]
     said = " ".join(capsys.readouterr().out.split())
-    assert said in " ".join(TEXT.replace("#", "").split())  # what place_behind printed is what the comment says
+    assert said and said in " ".join(TEXT.replace("#", "").split())  # what place_behind printed
     assert network.layer1[0].relu.behind0.measurements()["masked"] == pytest.approx(0.15, abs=0.02)
     assert penalty.names == ("conv1",) and network.conv1.weight.grad.isfinite().all()
 

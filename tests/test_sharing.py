@@ -232,21 +232,6 @@ def ids(*overrides):
     return [member.id for member in members(load_config(["model=autoencoder", "task=reconstruct", *overrides]))]
 
 
-def test_strength_zero_is_one_member_whatever_is_watched_and_whatever_is_left_out():
-    baseline = ids("regularizer=none")
-    for watch in ("compound", "base"):
-        rule = f"task.early_stopping.watch={watch}"
-        assert ids("regularizer=none", rule) == baseline
-        for name in ("entropy", "constant", "l2"):
-            assert ids(f"regularizer={name}", "regularizer.strength=0.0", rule) == baseline
-
-
-def test_with_a_strength_what_is_watched_makes_another_member():
-    rules = [f"task.early_stopping.watch={watch}" for watch in ("compound", "base")]
-    assert len({ids("regularizer=constant", rule)[0] for rule in rules}) == 2
-    assert ids("regularizer=none", "task.early_stopping.patience=3") != ids("regularizer=none")
-
-
 def test_the_baseline_of_a_member_is_the_member_of_strength_zero():
     member = members(load_config(["model=autoencoder", "task=reconstruct", "regularizer=entropy", "seeds=[4]"]))[0]
     config = unregularized(member.config)

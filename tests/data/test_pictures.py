@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regbench.data.pictures import centre_square, foreground, open_picture, pictures, resized, stretched
+from regbench.data.pictures import centre_square, open_picture, pictures, resized, stretched
 from regbench.errors import UserError
 
 
@@ -59,24 +59,6 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path, kind, damage):
         path.unlink()
     with pytest.raises(UserError, match=rf"broken\.{kind} is no picture that can be read .*download it again"):
         open_picture(path)
-
-
-def test_foreground_is_brighter_than_mid_grey_at_its_pictures_size(tmp_path):
-    levels = np.array([[0, 127], [128, 255]], np.uint8).repeat(8, 0).repeat(8, 1)
-    Image.fromarray(levels).save(tmp_path / "mask.png")
-    found = foreground(tmp_path / "mask.png", (16, 16), 4)
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, np.array([[0, 0], [1, 1]]).repeat(2, 0).repeat(2, 1))
-    with pytest.raises(UserError, match=r"mask\.png is 16x16, its picture 16x17: a mask has its size"):
-        foreground(tmp_path / "mask.png", (16, 17), 4)
-
-
-@pytest.mark.parametrize("mode", ["1", "P", "RGB"])
-def test_masks_of_any_kind_are_read(tmp_path, mode):
-    grey = np.zeros((16, 16), np.uint8)
-    grey[4:12, 4:12] = 255
-    Image.fromarray(grey).convert(mode).save(tmp_path / "mask.png")
-    np.testing.assert_array_equal(foreground(tmp_path / "mask.png", (16, 16), 16), grey // 255)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

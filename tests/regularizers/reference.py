@@ -28,9 +28,7 @@ class Reference:
     proxy: float = 1.0
     step: int = 0
     ema: Tensor | None = None
-    energies: list[Tensor] = field(default_factory=list)
     alphas: list[float] = field(default_factory=list)
-    mutated_differ: bool = False
 
     def forward(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """(N, C, H, W), (S, C, N, L) -> masked x, kept patches bool (N, C, L)."""
@@ -43,7 +41,7 @@ class Reference:
         temperature = self.c / math.log(1 + self.step)
         if self.ema is None:
             self.ema = torch.full((channels, n_patches), self.keep, dtype=torch.float64)
-        self.energies, self.alphas, averages = [], [], []
+        self.alphas, averages = [], []
         frozen = 0.1 * (1 + self.feedback * self.proxy)
         masks = torch.zeros(samples, channels, n_patches, dtype=torch.bool)
         for channel in range(channels):
@@ -54,7 +52,6 @@ class Reference:
                 for i in range(samples)
             ]
             energy = torch.tensor([[self.energy(patch, alpha) for patch in sample] for sample in patches])
-            self.energies.append(energy)
             probability = torch.softmax(-energy / temperature, dim=1)
             candidates, proxies = [], []
             for s in range(self.population):
@@ -68,10 +65,6 @@ class Reference:
                 candidates.append(mask)
                 proxies.append(self.removed(patches, mask))
             best = candidates[min(range(self.population), key=lambda s: proxies[s])]
-            for mask in candidates:
-                mutated = mask ^ (torch.rand(mask.shape) < self.mutation)
-                blended = (1 - self.mutation) * mutated.double() + self.mutation * best.double() >= 0.5
-                self.mutated_differ |= bool((blended != mutated).any())
             average = sum(proxies) / self.population
             averages.append(average)
             if not self.frozen_alpha:

@@ -86,17 +86,6 @@ def test_fast_layer_follows_the_reference_step_by_step(monkeypatch, shift):
         assert masks.sum(-1).eq(keep_count(0.8, 16)).all()
 
 
-def test_printed_crossover_reaches_nothing():
-    """With rho < 0.5, 1[(1 - rho) m' + rho m_b >= 0.5] is m' itself; with rho > 0.5 it is not."""
-    noise = torch.randn(3, 4, 3, 16)
-    small = Reference(**{**SETTINGS, "mutation": 0.1}, **SILENT)
-    small.forward(feature_map(), noise)
-    large = Reference(**{**SETTINGS, "mutation": 0.7}, **SILENT)
-    large.forward(feature_map(), noise)
-    assert not small.mutated_differ
-    assert large.mutated_differ
-
-
 def test_freezing_alpha_within_a_forward_slows_g_and_changes_alpha_by_one_to_five_percent():
     """The one deviation: G moves once per forward instead of once per channel, here at conv1's 32 channels."""
     noise = torch.randn(3, 32, 2, 16, generator=torch.Generator().manual_seed(1))

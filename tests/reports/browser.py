@@ -1,6 +1,5 @@
 """A headless Chromium for tests, driven through its debugging pipe (messages of JSON, each ended by a zero byte)."""
 
-import base64
 import json
 import os
 import select
@@ -109,10 +108,6 @@ class Browser:
     def type(self, text):
         """Text into what has the focus."""
         self.call("Input.insertText", text=text)
-
-    def picture(self, path, whole=False):
-        """A PNG of what is seen, or of the whole page."""
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]))
 
     def close(self):
         """End the browser."""

@@ -1,16 +1,11 @@
 """Made-up rows of the entropy paper's Table 1."""
 
 import zlib
-from pathlib import Path
 
 import numpy as np
 
-from regbench.evidence.documents import OWN
 from regbench.plan.jobs import BASELINE
 from tests.reports.rows import failed, row_of
-
-GOLDEN = Path(__file__).parent / "golden"
-PAPER = OWN / "entropy_guidance" / "numbers.yaml"
 
 
 def entropy_row(strength=0.0, seed=0, test=None, heldout=None, widths=(32, 32), **options):

@@ -1,6 +1,8 @@
 """The golden tables: one set of frozen rows a paper's page, and the files that the engine makes of them.
 
 python -m tests.reports.golden_tables     # rewrite tests/reports/golden after a change that is meant, and read the diff
+
+The rows come from the factories and are frozen in files, as another NumPy may draw other numbers.
 """
 
 import json
@@ -9,7 +11,18 @@ from pathlib import Path
 from regbench.evidence.documents import TABLES, load_all_pages
 from regbench.evidence.pages import build, write_page
 
+from . import entropy_factory, factory, gan_factory, handout_factory, large_factory, linearity_factory
+
 GOLDEN = Path(__file__).parent / "golden"
+ROWS = {
+    "entropy-table1": entropy_factory.golden_rows,
+    "entropy-table2": large_factory.golden_table2,
+    "entropy-table3": large_factory.golden_table3,
+    "gan-table1": gan_factory.golden_rows,
+    "handout": handout_factory.golden_rows,
+    "linearity": linearity_factory.golden_rows,
+    "table1": factory.golden_rows,
+}
 
 
 def frozen_rows(experiment):
@@ -49,6 +62,9 @@ def experiments():
 
 
 def write_golden():
+    for experiment, rows in ROWS.items():
+        lines = (json.dumps(row) for row in rows())
+        (GOLDEN / f"{experiment}_rows.jsonl").write_text("".join(f"{line}\n" for line in lines))
     for experiment in experiments():
         written(experiment, frozen_rows(experiment), GOLDEN)
 

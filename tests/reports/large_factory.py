@@ -2,7 +2,6 @@
 
 import base64
 import zlib
-from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +9,6 @@ from regbench.evidence.documents import OWN
 from regbench.plan.jobs import unregularized
 from tests.reports.rows import failed, row_of
 
-GOLDEN = Path(__file__).parent / "golden"
 PAPER = OWN / "entropy_guidance" / "numbers.yaml"
 AUGMENT = {"flip": True, "rotation": 0.2, "zoom": 0.2}
 STRATEGIES = {"vanilla": (None, 0.0), "augmentation": (AUGMENT, 0.0), "augmentation + dropout": (AUGMENT, 0.5)}

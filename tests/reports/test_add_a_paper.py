@@ -1,7 +1,6 @@
 """The example of `papers/README.md`: a paper of data alone, found on a search path, has tables, figures, verdicts."""
 
 import re
-import shutil
 
 import pytest
 
@@ -79,13 +78,3 @@ def test_what_it_gets_wrong_is_one_clear_line(papers, file, old, new, message):
     with pytest.raises(UserError, match=message.replace("[", r"\[")) as caught:
         load_documents([papers.parent])
     assert file in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_a_folder_without_numbers_and_two_papers_of_one_name_are_refused(papers, tmp_path):
-    again = tmp_path / "more" / "noise"
-    shutil.copytree(papers, again)
-    with pytest.raises(UserError, match="paper 'noise' is there twice"):
-        load_documents([papers.parent, again.parent])
-    (papers / "numbers.yaml").unlink()
-    with pytest.raises(UserError, match=r"numbers\.yaml is missing"):
-        load_documents([papers.parent])

@@ -108,10 +108,7 @@ def test_contradicted_no_effect_smaller_and_identical(tmp_path):
     near = (97.01, 97.5, 98.0, 97.21, 97.9)
     equal = of(tmp_path, two(PLAIN, near), ACCURACY + "[mnist]")
     assert equal.word == "no effect" and "margin 0.50 pp" in equal.why
-    served = [
-        {**each, "provenance": {**each["provenance"], "served_by": f"training {each['seed']}"}}
-        for each in two(PLAIN, PLAIN)
-    ]
+    served = [served_row(each) for each in two(PLAIN, PLAIN)]
     same = of(tmp_path, served, ACCURACY + "[mnist]")
     assert same.word == "no effect" and same.why == "the same trainings on both sides, by construction"
     assert same.cases[0].identical and not of(tmp_path, two(PLAIN, PLAIN), ACCURACY + "[mnist]").cases[0].identical

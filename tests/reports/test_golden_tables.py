@@ -10,8 +10,14 @@ from .golden_tables import GOLDEN, experiments, frozen_rows, written
 @pytest.mark.parametrize("experiment", experiments())
 def test_frozen_rows_give_the_golden_files(experiment, tmp_path):
     """After a change that is meant: python -m tests.reports.golden_tables, and read the difference."""
-    for name, content in written(experiment, frozen_rows(experiment), tmp_path).items():
+    files = written(experiment, frozen_rows(experiment), tmp_path)
+    assert set(files) == {f"{experiment}.{kind}" for kind in ("md", "csv", "tex")}
+    for name, content in files.items():
         assert content.decode() == (GOLDEN / name).read_text(encoding="utf-8"), name
+
+
+def test_all_frozen_rows_are_of_an_experiment():
+    assert {path.name.removesuffix("_rows.jsonl") for path in GOLDEN.glob("*_rows.jsonl")} == set(experiments())
 
 
 @pytest.mark.parametrize("experiment", experiments())

@@ -24,13 +24,6 @@ def test_a_differing_setting_is_named_with_both_values():
         make_group(rows, "cell")
 
 
-def test_repeated_seeds_and_unknown_states_are_errors():
-    with pytest.raises(UserError, match="seed=0 occurs twice"):
-        make_group([make_row(), make_row()], "cell")
-    with pytest.raises(UserError, match="status='running': allowed are done, failed"):
-        make_group([{**make_row(), "status": "running"}], "cell")
-
-
 def test_differing_key():
     one = {"a": {"b": 1, "c": {}}, "d": [1]}
     assert differing_key(one, {"a": {"b": 1, "c": {}}, "d": [1]}) is None

@@ -22,6 +22,7 @@ def configs_of(experiment):
 def test_every_cell_of_an_experiment_has_a_line(experiment):
     document, page = load_all_pages()[experiment]
     rows = {member_id(config): row_of(experiment, config, []) for config in configs_of(experiment)}
+    assert rows
     sections = find_sections(page, list(rows.values()), document.numbers)
     shown = {line.key for section in sections for name in page.lines for line in section.expanded(page.lines[name])}
     assert all(key in shown for section in sections for key in section.groups)

@@ -200,6 +200,27 @@ def test_settle_stops_where_a_step_changes_nothing(script, monkeypatch, tmp_path
     assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()[:2]] == ["gain", "gain-elsewhere"]
 
 
+@pytest.mark.parametrize("minutes,left,begun", [(25, [60.0, 35.0], ["gain", "gain-elsewhere"]), (70, [60.0], ["gain"])])
+def test_settle_judges_again_after_each_step_and_begins_none_past_its_end(
+    script, monkeypatch, tmp_path, rows, capsys, minutes, left, begun
+):
+    """Every call takes so many of 60 minutes; the first trains what decides its claim and another on the same rows."""
+    clock, calls, stored = [1000.0], [], list(rows)
+
+    def trained(command, dry):
+        calls.append(float(command[-1].removeprefix("--minutes=")))
+        clock[0] += 60 * minutes
+        stored[:] = timed([*rows_of("none", 2 * PLAIN), *rows_of("damp", 5 * [99.0, 99.1])])
+        return 0
+
+    monkeypatch.setattr(script.time, "time", lambda: clock[0])
+    monkeypatch.setattr(script, "run", trained)
+    assert called(script, monkeypatch, tmp_path, stored, "--hours=1") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert calls == left and [line.split(":")[0] for line in said[:-1]] == begun
+    assert said[-1] == "2 of 3 claims are decided, 0 were before"
+
+
 def test_the_plan_is_a_line_a_claim(script, monkeypatch, tmp_path, rows, capsys):
     assert called(script, monkeypatch, tmp_path, rows) == 0
     said = capsys.readouterr().out.splitlines()

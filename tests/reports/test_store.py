@@ -81,27 +81,21 @@ def test_finding_in_an_empty_store_gives_nothing(tmp_path):
     assert Store(tmp_path / "not_there").find("a1") is None
 
 
-def test_a_row_that_is_found_is_a_whole_one(store):
+@pytest.mark.parametrize("read", [lambda store: store.find("a1"), Store.rows], ids=["find", "rows"])
+def test_hand_edited_rows_are_named(store, read):
     path = store.write(row(accuracy=0.7))
     path.write_text(path.read_text().replace("0.7", "0.9"))
     with pytest.raises(UserError, match=r"a1\.json was edited"):
-        store.find("a1")
+        read(store)
+    path.unlink()
     store.write(row())
     packed = store.pack("table1")
     packed.write_text(packed.read_text().replace('"seed":0', '"seed":1'))
     with pytest.raises(UserError, match=r"table1\.jsonl, line 1 was edited"):
-        store.find("a1")
+        read(store)
 
 
-@pytest.mark.parametrize(
-    "packed",
-    [
-        False,
-        pytest.param(
-            True,
-        ),
-    ],
-)
+@pytest.mark.parametrize("packed", [False, True])
 def test_finding_believes_the_row_that_all_rows_believe(store, packed):
     """Of two rows of one member the finished one."""
     store.write(row(status="done", experiment="table1"))
@@ -117,19 +111,6 @@ def test_half_written_rows_are_named(store, damage):
     path = store.write(row())
     path.write_text(damage)
     with pytest.raises(UserError, match=r"a1\.json is not a whole row"):
-        store.rows()
-
-
-def test_hand_edited_rows_are_named(store):
-    path = store.write(row(accuracy=0.7))
-    path.write_text(path.read_text().replace("0.7", "0.9"))
-    with pytest.raises(UserError, match=r"a1\.json was edited"):
-        store.rows()
-    path.unlink()
-    store.write(row())
-    packed = store.pack("table1")
-    packed.write_text(packed.read_text().replace('"seed":0', '"seed":1'))
-    with pytest.raises(UserError, match=r"table1\.jsonl, line 1 was edited"):
         store.rows()
 
 

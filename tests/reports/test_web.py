@@ -196,6 +196,7 @@ def test_numbers_of_another_extractor_are_shown_and_not_compared(tmp_path, monke
     *_, pages = made(tmp_path)
     (table,) = paper_cells.paper_tables(pages["dampening"])
     found = [pair for _, pairs in table.rows for pair in pairs]
+    assert len(found) == 2
     assert all(
         (pair.place, pair.difference) == (paper_cells.UNTOLD, "") and pair.ours and pair.n == 5 for pair in found
     )

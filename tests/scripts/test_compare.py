@@ -170,12 +170,30 @@ def test_dropout_of_rate_0_is_no_effect_the_same_numbers(tmp_path, configs, monk
     assert "at strength 0 it is no regularizer" in capsys.readouterr().out
 
 
-def test_a_method_whose_trainings_fail_is_said_and_nothing_else_is_trained(tmp_path, monkeypatch, capsys):
+def test_after_a_method_whose_trainings_fail_nothing_else_is_trained(tmp_path, monkeypatch):
     ran = []
     monkeypatch.setattr(compare.Runner, "all", lambda self, *a: ran.append(self.name) or 1)
     monkeypatch.setattr(compare, "ROOT", tmp_path)
     assert compare.compare(arguments(set=f"paths.results={tmp_path}")) == 1
     assert ran == ["compare-l2"]
+
+
+def looks(monkeypatch, falls, **changes):
+    """The seeds that a comparison was trained with, where its verdicts fall with so many."""
+    asked = []
+    monkeypatch.setattr(compare, "trained", lambda m, s, d, n, metric, w: asked.append(n) or (0, [{"n": n}]))
+    monkeypatch.setattr(compare, "published", lambda folder, rows, metric, settled: rows[0]["n"] >= falls)
+    monkeypatch.setattr(compare, "write_paper", lambda *a: None)
+    assert compare.compare(arguments(**changes)) == 0
+    return asked
+
+
+def test_until_decided_adds_seeds_look_by_look_up_to_the_most(monkeypatch):
+    assert looks(monkeypatch, 99) == [5]
+    assert looks(monkeypatch, 99, until="decided") == [5, 10, 20]
+    assert looks(monkeypatch, 10, until="decided") == [5, 10]
+    assert looks(monkeypatch, 99, until="decided", max_seeds="10") == [5, 10]
+    assert looks(monkeypatch, 99, until="decided", seeds="10") == [10, 20]
 
 
 def arguments(**changes):

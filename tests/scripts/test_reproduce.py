@@ -103,6 +103,26 @@ def test_collect_packs_what_report_then_reads(reproduced, tmp_path):
     assert "0 rows of other code" in call(tmp_path, "--stale", "--results", str(results), name="report").stdout
 
 
+def test_rows_of_other_code_are_listed(reproduced, tmp_path):
+    folder, _ = reproduced
+    store = Store(tmp_path / "results")
+    first, *others = Store(folder / "results").rows()
+    for row in ({**first, "provenance": {**first["provenance"], "code": "another"}}, *others):
+        store.write({key: value for key, value in row.items() if key != "sha256"})
+    said = call(tmp_path, "--stale", "--results", str(tmp_path / "results"), name="report").stdout.splitlines()
+    assert len(said) == 2 and said[0].startswith(f"table1 {first['id']} digits/cnn5/")
+    assert said[0].endswith("code another") and said[1].startswith("1 rows of other code than ")
+
+
+def test_what_is_tried_out_is_kept_apart(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("regbench.rows.store.Store.rows", lambda self: asked.append(self.runs) or [])
+    monkeypatch.setattr("regbench.plan.costs.Costs.seconds", lambda *asked: None)
+    for budget in ("smoke", "quick"):
+        assert call(tmp_path, "table1", "--budget", budget, "--datasets", "digits", "--dry-run").returncode == 0
+    assert asked == [ROOT / "outputs" / "smoke" / "runs", ROOT / "results" / "runs"]
+
+
 @pytest.mark.parametrize("number,status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "kill"])
 def test_an_interrupt_ends_the_workers_and_the_same_command_goes_on(tmp_path, number, status):
     command = [sys.executable, str(ROOT / "scripts" / "reproduce.py"), *reproduce_arguments(tmp_path)]

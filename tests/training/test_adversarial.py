@@ -15,7 +15,7 @@ from torch import nn
 
 from regbench.data import load_splits
 from regbench.data.sources import digits
-from regbench.errors import MembersFailed, UserError, failure_of
+from regbench.errors import MembersFailed, failure_of
 from regbench.measures.fidelity import Unmeasurable
 from regbench.models import GAN, WGANGP
 from regbench.plan.experiments import load_config
@@ -518,12 +518,6 @@ def test_an_extractor_that_would_hide_what_is_no_number_does_not(data, extractor
         training.task.evaluate(training.model.eval(), data)
 
 
-def test_a_split_of_one_image_is_wrong_input_and_no_row(tmp_path, extractor):
-    with pytest.raises(UserError, match=r"budget\.heldout_images=1 is too few"):
-        train(config(tmp_path, *DCGAN, extractor, "budget.heldout_images=1"))
-    assert rows(tmp_path) == []
-
-
 def failure(cfg):
     """What the command line says of this config, and its exit status."""
     with pytest.raises(Exception) as error:
@@ -556,10 +550,9 @@ def test_what_does_not_fit_is_one_line_exit_status_2_and_no_row(tmp_path, extrac
     assert not rows(tmp_path)
 
 
-@pytest.mark.parametrize("stack", ["auto", "4"])
-def test_gans_are_trained_one_by_one_whatever_the_stack(tmp_path, extractor, caplog, stack):
+def test_gans_are_trained_one_by_one_whatever_the_stack(tmp_path, extractor, caplog):
     with caplog.at_level("INFO", "regbench"):
-        train(config(tmp_path, *DCGAN, extractor, "seeds=[0,1]", "budget.epochs=1", f"stack={stack}"))
+        train(config(tmp_path, *DCGAN, extractor, "seeds=[0,1]", "budget.epochs=1", "stack=auto"))
     assert "the members are trained one by one: AdversarialTraining has steps of its own" in caplog.text
     assert [row["status"] for row in rows(tmp_path)] == ["done", "done"]
     assert all("stacked" not in row["provenance"] for row in rows(tmp_path))
@@ -570,6 +563,7 @@ def test_a_stack_changes_no_number(tmp_path, extractor, data):
     for stack in ("off", "4"):
         train(config(tmp_path / stack, *DCGAN, extractor, "seeds=[0,1]", "budget.epochs=1", f"stack={stack}"))
     assert [metrics(row) for row in rows(tmp_path / "off")] == [metrics(row) for row in rows(tmp_path / "4")]
+    assert all("stacked" not in row["provenance"] for row in rows(tmp_path / "4"))
 
 
 def mlp(into, width, out):

@@ -11,7 +11,8 @@ from regbench.errors import UserError
 from regbench.rows.stopping import Plateau
 from regbench.rows.store import Store
 from regbench.train import train
-from regbench.training.batch import Batch, add_gradients, batches, data_order, micro_batches, prepared
+from regbench.training.augmentation import move
+from regbench.training.batch import Batch, add_gradients, batches, data_order, micro_batches
 from regbench.training.loop import train_epoch
 from regbench.training.schedule import Schedule
 from regbench.training.state import evaluate
@@ -173,14 +174,15 @@ def test_what_the_network_sees_is_the_moved_images_with_their_masks(count):
     words = [*UNET, AUGMENT.lstrip("+"), f"task.accumulate={count}"]
     training, data, schedule = begun(37, words, pictures())
     batch = next(batches(data.train, schedule, 0, 1))
-    pairs = []
+    seen, pairs = [], []
     real = training.task.loss
     training.task.loss = lambda output, target: pairs.append(target) or real(output, target)
+    training.model.register_forward_pre_hook(lambda model, given: seen.append(given[0]))
     add_gradients(training, data.train, schedule, batch, Sums())
     shown = torch.cat(pairs)
     still = data.train.target(batch.index)
-    pair = training.task.batch(data.train, batch.index)
-    _, moved = prepared(pair, batch.maps, schedule)
+    images, moved = move(data.train.take(batch.index), batch.maps, still)
+    torch.testing.assert_close(torch.cat(seen), images, **CLOSE)
     assert shown.dtype == torch.uint8 and torch.equal(shown, moved)
     assert (shown != still).float().mean() > 0.2
 

@@ -312,11 +312,13 @@ def same(row, other):
     return metrics(row) == metrics(other) and row["artifacts"] == other["artifacts"] and row["id"] == other["id"]
 
 
-def test_a_row_is_the_same_with_a_mirror_that_holds_it_all(tmp_path, wandb, untracked):
+def test_a_row_is_the_same_with_a_mirror_that_holds_it_all(tmp_path, wandb, untracked, caplog):
+    caplog.set_level("INFO", "regbench")
     train(config(tmp_path, "regularizer=pb_edropout", "budget.epochs=2", "tracking=auto"))
     (row,), (run,) = Store(tmp_path / "results").rows(), wandb.runs
     member = f"seed0-strength{row['strength']:g}"
     assert same(row, untracked)
+    assert "; W&B run " in next(each for each in caplog.messages if row["id"] in each and " is done: " in each)
     expected = {each["epoch"]: each["test"]["full"]["loss"] for each in row["epochs"]}
     assert curve(run, member) == expected and len(expected) == 2
     assert run.logged[-1]["members"]["data"] == [[row["id"], 0, row["strength"], "done", ""]]
