@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 from dataclasses import dataclass
+from types import ModuleType
 from unittest import mock
 
 from regbench.command_line import main
@@ -28,13 +29,17 @@ def train_command(*words) -> Said:
     return _call(main, ["train.py", *map(str, words)])
 
 
-def script(name, *words) -> Said:
-    """A script of this repository with these words."""
-    path = ROOT / "scripts" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(f"script_{name}", path)
+def load_script(name) -> ModuleType:
+    """A script of this repository as a module, a new one each time."""
+    spec = importlib.util.spec_from_file_location(f"script_{name}", ROOT / "scripts" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return _call(module.main, [str(path), *map(str, words)])
+    return module
+
+
+def script(name, *words) -> Said:
+    """A script of this repository with these words."""
+    return _call(load_script(name).main, [str(ROOT / "scripts" / f"{name}.py"), *map(str, words)])
 
 
 def _call(function, words) -> Said:

@@ -1,21 +1,17 @@
 """What a reproduction says before it trains, from rows or from timed steps, and a log's line a minute."""
 
-import importlib.util
-
 import pytest
 import torch
 from tqdm import tqdm
 
-from regbench.paths import ROOT
 from regbench.plan.costs import Costs, words
 from regbench.plan.experiments import load_config
 from regbench.plan.jobs import members
 from regbench.rows.store import Store
 from regbench.training.timing import seconds_of_an_image
+from tests.commands import load_script
 
-spec = importlib.util.spec_from_file_location("reproduce", ROOT / "scripts" / "reproduce.py")
-reproduce = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(reproduce)
+reproduce = load_script("reproduce")
 
 OVERRIDES = ("experiment=table1", "budget=smoke", "dataset=digits")
 

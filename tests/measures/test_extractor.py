@@ -1,6 +1,5 @@
 """Extractors: trained, stored, read back, refused; and what a task measures of generated images with one."""
 
-import importlib.util
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,21 +16,14 @@ from regbench.data.sources import digits
 from regbench.errors import UserError
 from regbench.measures.extractor import FOLDER, Classifier, Extractor, Inception, load_extractor
 from regbench.models import CNN5, DCGAN
-from regbench.paths import ROOT
 from regbench.rows.store import Store
 from regbench.train import train
 from regbench.training import generate
 from regbench.training.generate import SHOWN, Generate
+from tests.commands import load_script
 from tests.test_train import config
 
 CPU = torch.device("cpu")
-
-
-def load_script():
-    spec = importlib.util.spec_from_file_location("train_extractor", ROOT / "scripts" / "train_extractor.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def command(folder, *overrides, dataset="digits", again=False):
@@ -45,7 +37,7 @@ def command(folder, *overrides, dataset="digits", again=False):
 def run_script(folder, *overrides, **arguments):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", command(folder, *overrides, **arguments))
-        return load_script().main()
+        return load_script("train_extractor").main()
 
 
 def make_extractor(folder) -> Path:

@@ -17,14 +17,13 @@ from regbench.evidence.spec import Panel
 from regbench.evidence.stats import mean_interval
 from regbench.evidence.style import LineStyle, draw_mean, log_axis, new_figure
 from regbench.papers.pb_edropout.masks.extra import most_uneven, pb_edropout_masks, random_average, read_masks
-from regbench.paths import ROOT
+from tests.commands import load_script
 
 from .factory import make_row, table_rows, with_masks
 from .golden_tables import built, page_of
 from .rows import failed
 
-sys.path.insert(0, str(ROOT / "scripts"))
-import input_images as input_images_script
+input_images_script = load_script("input_images")
 
 
 def draw_curves(rows, folder):

@@ -2,7 +2,6 @@
 
 import math
 import sys
-from importlib import util
 
 import pytest
 
@@ -11,9 +10,9 @@ from regbench.evidence import looks
 from regbench.evidence.documents import load_documents
 from regbench.evidence.pages import build
 from regbench.evidence.planning import Planner
-from regbench.paths import ROOT
 from regbench.plan.experiments import Cell
 from regbench.plan.jobs import Member, member_id
+from tests.commands import load_script
 
 from .made_up import folder, row, rows_of
 
@@ -172,10 +171,7 @@ def test_an_unknown_claim_is_refused(tmp_path, rows):
 
 @pytest.fixture
 def script():
-    spec = util.spec_from_file_location("plan_script", ROOT / "scripts" / "plan.py")
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("plan")
 
 
 def called(script, monkeypatch, tmp_path, rows, *words):

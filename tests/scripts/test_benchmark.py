@@ -1,22 +1,13 @@
 """The benchmark measures every case and prints ratios of one run."""
 
-import importlib.util
-
 import torch
 
-from regbench.paths import ROOT
 from regbench.regularizers import PBEDropout2d
-
-
-def load():
-    spec = importlib.util.spec_from_file_location("benchmark", ROOT / "scripts" / "benchmark.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.commands import load_script
 
 
 def test_every_case_has_a_line_and_the_plain_step_is_the_unit(monkeypatch):
-    benchmark = load()
+    benchmark = load_script("benchmark")
     monkeypatch.setattr(benchmark, "BATCH", 2)
     lines = benchmark.measure(torch.device("cpu"), "channels_last", rounds=1)
     assert [line.split("|")[1].strip() for line in lines[2:]] == list(benchmark.layers())
@@ -24,7 +15,7 @@ def test_every_case_has_a_line_and_the_plain_step_is_the_unit(monkeypatch):
 
 
 def test_the_loop_over_channels_keeps_as_many_patches_as_the_fast_layer():
-    benchmark = load()
+    benchmark = load_script("benchmark")
     x = torch.ones(3, 4, 28, 28)
     looped, fast = benchmark.ChannelLoop()(x), PBEDropout2d(4).train()(x)
     assert torch.equal(looped.sum((2, 3)), fast.sum((2, 3)))

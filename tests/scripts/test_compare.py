@@ -1,6 +1,5 @@
 """`make compare`: what a method is compared with, its verdicts on made-up rows, and what is refused."""
 
-import importlib.util
 import sys
 from argparse import Namespace
 
@@ -8,16 +7,13 @@ import pytest
 
 from regbench.errors import UserError
 from regbench.evidence.comparison import checked_folder, find_methods, reasons, write_paper
-from regbench.paths import ROOT
 from regbench.plan.experiments import load_config
 from regbench.plan.jobs import members
 from regbench.rows.store import Store
-from tests.commands import script, train_command
+from tests.commands import load_script, script, train_command
 from tests.reports.made_up import rows_of
 
-spec = importlib.util.spec_from_file_location("compare_script", ROOT / "scripts" / "compare.py")
-compare = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(compare)
+compare = load_script("compare")
 
 PLAIN = (97.0, 97.5, 98.0, 97.2, 97.9)
 MINE = """

@@ -1,7 +1,5 @@
 """The entropy maps' command: a table and a picture from a file of filters, and one line for what cannot be read."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -9,10 +7,9 @@ import torchvision
 
 from regbench.errors import UserError
 from regbench.evidence.layer_maps import draw_all
-from regbench.paths import ROOT
+from tests.commands import load_script
 
-sys.path.insert(0, str(ROOT / "scripts"))
-import entropy_maps
+entropy_maps = load_script("entropy_maps")
 
 FILTERS = {"conv1_1": (64, 3, 3, 3), "conv1_2": (64, 64, 3, 3)}
 

@@ -1,6 +1,5 @@
 """The notebooks run from start to end on committed rows, and are stored without output."""
 
-import importlib.util
 import json
 
 import nbformat
@@ -11,10 +10,9 @@ from regbench.evidence.notebooks import draw, sentences
 from regbench.evidence.wording import number
 from regbench.paths import ROOT
 from regbench.rows.store import Store
+from tests.commands import load_script
 
-spec = importlib.util.spec_from_file_location("run_notebooks", ROOT / "scripts" / "run_notebooks.py")
-run_notebooks = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(run_notebooks)
+run_notebooks = load_script("run_notebooks")
 
 #: notebook -> the datasets whose rows it is given here
 DRAWN = {
