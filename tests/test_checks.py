@@ -7,10 +7,9 @@ import pytest
 
 from regbench.data.prepared import Prepared
 from regbench.data.sources import digits
-from regbench.errors import UserError
 from regbench.regularizers import AdaptiveDropoutLayers, Combined, Regularizer
 from regbench.train import train
-from tests.test_train import config
+from tests.test_train import config, refused
 from tests.training.worlds import begun, pictures
 
 RESNET = ["model=resnet50", "model.width=0.0625"]
@@ -23,15 +22,6 @@ def enlarged(*_):
     small = digits()
     images = {key: each.repeat(2, 1).repeat(2, 2) for key, each in small.arrays.items() if key.endswith("images")}
     return replace(small, arrays=small.arrays | images)
-
-
-def refused(folder, monkeypatch, *overrides):
-    """What a training with these settings is refused with; it is not begun."""
-    monkeypatch.setattr("regbench.training.run.Run.train", lambda *args: pytest.fail("trained"))
-    with pytest.raises(UserError) as error:
-        train(config(folder, *overrides))
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 @pytest.mark.parametrize("rule,key", [(STOP, "early_stopping"), (PLATEAU, "plateau")])

@@ -34,6 +34,15 @@ def config(folder, *overrides):
     return load_config([*SMOKE, f"paths.results={folder}/results", f"paths.outputs={folder}/outputs", *overrides])
 
 
+def refused(folder, monkeypatch, *overrides):
+    """What a training with these settings is refused with, in one line; it is not begun and leaves no row."""
+    monkeypatch.setattr("regbench.training.run.Run.train", lambda *args: pytest.fail("trained"))
+    with pytest.raises(UserError) as error:
+        train(config(folder, *overrides))
+    assert "\n" not in str(error.value) and not Store(folder / "results").rows()
+    return str(error.value)
+
+
 def metrics(row):
     """All numbers of a row that time does not change."""
     return [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in row["epochs"]]
@@ -441,11 +450,7 @@ def test_a_full_disk_at_the_checkpoint_is_one_line(tmp_path, monkeypatch):
     ],
 )
 def test_wrong_input_is_one_line_before_training_and_leaves_no_row(tmp_path, monkeypatch, overrides, words):
-    monkeypatch.setattr("regbench.training.run.Run.alone", lambda *args: pytest.fail("trained"))
-    with pytest.raises(UserError) as error:
-        train(config(tmp_path, *overrides))
-    assert words in str(error.value) and "\n" not in str(error.value)
-    assert not Store(tmp_path / "results").rows()
+    assert words in refused(tmp_path, monkeypatch, *overrides)
 
 
 @pytest.mark.parametrize("group", ["dataset", "model", "regularizer"])
