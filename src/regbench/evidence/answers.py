@@ -130,7 +130,7 @@ def value_text(case: Case) -> str:
     """A difference with its interval; a bound says so."""
     found, comparison = case.estimate, case.estimate.comparison
     if case.identical:
-        return "0, the same trainings on both sides"
+        return "0, the same trainings"
     text = amount(found.mean, case.unit, True)
     if found.bounded:
         return text + {(True, False): " or more", (False, True): " or less"}.get(found.bounds, ", cut off by the cap")
