@@ -39,7 +39,8 @@ def load_script(name) -> ModuleType:
 
 def script(name, *words) -> Said:
     """A script of this repository with these words."""
-    return _call(load_script(name).main, [str(ROOT / "scripts" / f"{name}.py"), *map(str, words)])
+    module = load_script(name)
+    return _call(module.main, [module.__file__, *map(str, words)])
 
 
 def _call(function, words) -> Said:

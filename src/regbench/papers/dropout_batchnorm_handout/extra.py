@@ -39,12 +39,11 @@ def at_equal_fit(own: Metric, references: Sequence[Group]) -> Metric:
         reached = crossing([100 * entry["train"]["accuracy"] for entry in entries], level)
         if reached is None or reached == 1.0:
             return None
-        after, config = math.floor(reached), row["config"]
-        if after * config["dataset"]["train_images"] < WARM * config["task"]["batch_size"]:
+        config = row["config"]
+        if math.floor(reached) * config["dataset"]["train_images"] < WARM * config["task"]["batch_size"]:
             return None
-        around = entries[after - 1], entries[min(after, len(entries) - 1)]
-        before, beyond = (100 * protocols.value_at(entry, "test", mode, "accuracy") for entry in around)
-        return level - (before + (reached - after) * (beyond - before))
+        tested = [100 * protocols.value_at(entry, "test", mode, "accuracy") for entry in entries]
+        return level - float(np.interp(reached, range(1, len(entries) + 1), tested))
 
     missing = f"a training fits {level:.2f} % in its first epoch or {WARM} steps, or never"
     return replace(own, read=gap, level=f"{level:.2f} %", missing=missing)
